@@ -1,0 +1,101 @@
+"""Pairs of integers to add, and their digits, least significant first.
+
+The network reads one digit of each number at a time, as a person adds on paper: from the right.
+So 58 + 64 = 122 with ``maxlen=4`` becomes
+
+    58  -> [8, 5, 0, 0]
+    64  -> [4, 6, 0, 0]
+    122 -> [2, 2, 1, 0]
+
+and in every column the digit of the sum is (digit + digit + carry) mod 10.
+Numbers are Python's own integers, so the sum that labels a pair is exact at any length.
+"""
+
+import operator
+import random
+import sys
+
+import numpy as np
+
+# Python refuses to print integers over 4300 digits unless told otherwise; ours have any length.
+sys.set_int_max_str_digits(0)
+
+
+def check_at_least(name, value, least):
+    """Raise ValueError, naming the argument, unless `value` is an integer of at least `least`."""
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def gen_data_batch(batch_size, start, end):
+    """Draw random pairs, uniform over [start, end], both ends included.
+
+    Returns three lists of `batch_size` integers: (numbers_1, numbers_2, results), the last one their
+    sums. Uses Python's global `random` state. Raises ValueError for a bad size or an empty range.
+    """
+    check_at_least("batch_size", batch_size, 1)
+    check_at_least("start", start, 0)
+    if end < start:
+        raise ValueError(f"start must not be above end, got start={brief(start)} and end={brief(end)}")
+    numbers_1 = [random.randint(start, end) for _ in range(batch_size)]
+    numbers_2 = [random.randint(start, end) for _ in range(batch_size)]
+    return numbers_1, numbers_2, [a + b for a, b in zip(numbers_1, numbers_2)]
+
+
+def prepare_batch(Nums1, Nums2, results, maxlen):
+    """Turn three lists of equal length into three int64 arrays of digits, each (len(list), maxlen).
+
+    Digits are reversed (column 0 holds the ones) and padded with zeros; each array goes straight
+    into `torch.LongTensor`. Raises ValueError naming the argument for lists of different lengths, a
+    negative number, or one with more than `maxlen` digits, and TypeError for one that is no integer.
+    """
+    check_at_least("maxlen", maxlen, 1)
+    if not len(Nums1) == len(Nums2) == len(results):
+        raise ValueError(
+            "Nums1, Nums2 and results must have the same length, "
+            f"got {len(Nums1)}, {len(Nums2)} and {len(results)}"
+        )
+    return (
+        to_digits("Nums1", Nums1, maxlen),
+        to_digits("Nums2", Nums2, maxlen),
+        to_digits("results", results, maxlen),
+    )
+
+
+def to_digits(name, numbers, maxlen):
+    """The digits of `numbers`, least significant first: int64, (len(numbers), maxlen).
+
+    One conversion for the whole list, not one a digit. `name` is the argument that an error names.
+    """
+    try:
+        texts = [str(operator.index(number)).zfill(maxlen) for number in numbers]
+    except TypeError as error:
+        raise TypeError(f"{name} must hold integers only: {error}") from None
+    text = "".join(texts)
+    if "-" in text:
+        raise ValueError(f"{name} must not hold negative numbers, got {brief(min(numbers))}")
+    if len(text) != len(texts) * maxlen:
+        raise ValueError(f"{name} must fit into maxlen={maxlen} digits, got {brief(max(numbers))}")
+    digits = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(len(texts), maxlen)
+    return digits[:, ::-1].astype(np.int64) - ord("0")
+
+
+def results_converter(results):
+    """Turn digit arrays (batch, digits), least significant first, back into a list of integers.
+
+    Raises ValueError for anything but a two-dimensional array of digits 0-9.
+    """
+    digits = np.asarray(results)
+    if digits.ndim != 2 or digits.shape[1] == 0:
+        raise ValueError(f"results must have the shape (batch, digits), got {digits.shape}")
+    wrong = (digits < 0) | (digits > 9) | (digits != np.floor(digits))
+    if wrong.any():
+        raise ValueError(f"results must hold digits 0-9 only, got {digits[wrong][0]}")
+    text = np.ascontiguousarray(digits[:, ::-1] + ord("0"), dtype=np.uint8)
+    return [int(row.tobytes()) for row in text]
+
+
+def brief(number):
+    """An integer as text for an error message, its middle left out where it is long."""
+    text = str(number)
+    return text if len(text) <= 24 else f"{text[:8]}...{text[-8:]} ({len(text)} characters)"

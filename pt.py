@@ -1,0 +1,351 @@
+"""An adder that is trained: embedding -> multi-layer RNN -> linear, and one run of its training.
+
+The model reads two numbers digit by digit, least significant digit first, and says one digit of the
+sum at each position. This module knows one model and one run; which runs there are is `source.py`'s.
+"""
+
+import math
+import os
+import random
+import time
+
+import torch
+from torch import nn
+
+from data import check_at_least, gen_data_batch, prepare_batch
+
+DIGITS = 10  # the classes 0-9
+EMBEDDING = 32  # numbers that stand for one digit
+HIDDEN = 64  # hidden units a layer; also the width of the input, two digits embedded
+CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+EVALUATE_EVERY = 10  # steps between two measurements of the accuracy, as in the report
+PRINT_EVERY = 50  # steps between two printed lines, as in the report
+
+# How a long recurrence is cut up on the CPU; see `scan_in_chunks`.
+CHUNK = 64  # positions a chunk
+WARM_UP = 32  # positions that a chunk's first state is guessed from
+WIDE = 32  # above this many numbers at once a single pass is as fast
+CUT_TOLERANCE = 1e-6  # a few roundings of a float32 near 1
+
+
+class Adder(nn.Module):
+    """Embedding 10 -> 32 for each digit, both concatenated, `layers` of `cell`, linear 64 -> 10.
+
+    `cell` is "RNN" (tanh), "GRU" or "LSTM". The defaults are the report's first model.
+    Raises ValueError for an unknown cell or fewer than one layer.
+    """
+
+    def __init__(self, cell="RNN", layers=2):
+        super().__init__()
+        if cell not in CELLS:
+            raise ValueError(f"cell must be one of {', '.join(CELLS)}, got {cell!r}")
+        check_at_least("layers", layers, 1)
+        self.embed_layer = nn.Embedding(DIGITS, EMBEDDING)
+        self.rnn = CELLS[cell](2 * EMBEDDING, HIDDEN, layers)
+        self.dense = nn.Linear(HIDDEN, DIGITS)
+
+    def forward(self, num1, num2):
+        """Logits (batch, digits, 10) for two int64 tensors of digits (batch, digits)."""
+        return self.read(num1, num2)[0]
+
+    def read(self, num1, num2, hidden=None):
+        """As `forward`, from a hidden state on: returns (logits, the hidden state at the end).
+
+        `hidden` is what an earlier call returned, or None at the start of a number: so a long
+        number can be read in parts.
+        """
+        embedded = torch.cat((self.embed_layer(num1), self.embed_layer(num2)), -1)
+        output, hidden = run_layers(self.rnn, embedded.transpose(0, 1), hidden)
+        return self.dense(output).transpose(0, 1), hidden
+
+
+myPTRNNModel = Adder  # the report's name
+
+
+def run_layers(rnn, inputs, hidden):
+    """`rnn(inputs, hidden)`, by `TanhRecurrence` where that is the faster way to the same numbers.
+
+    PyTorch's own tanh RNN spends most of its time on the CPU between its small operations.
+    """
+    if not isinstance(rnn, nn.RNN) or inputs.device.type != "cpu":
+        return rnn(inputs, hidden)
+    if hidden is None:
+        hidden = inputs.new_zeros(rnn.num_layers, inputs.shape[1], rnn.hidden_size)
+    last = []
+    for layer, start in enumerate(hidden):
+        weight_ih, weight_hh, bias_ih, bias_hh = rnn.all_weights[layer]
+        inputs = TanhRecurrence.apply(
+            nn.functional.linear(inputs, weight_ih, bias_ih + bias_hh), start, weight_hh
+        )
+        last.append(inputs[-1])
+    return inputs, torch.stack(last)
+
+
+class TanhRecurrence(torch.autograd.Function):
+    """h[t] = tanh(x[t] + W h[t-1]) over all t, and its gradient by backpropagation through time.
+
+    Takes x (digits, batch, units), h[-1] (batch, units) and W (units, units); returns h like x.
+    Backward, with g the gradient of the loss at h, that at the argument of tanh is
+    d[t] = (g[t] + d[t+1] W) (1 - h[t]^2): the same kind of loop, run from the other end.
+    """
+
+    @staticmethod
+    def forward(ctx, x, start, weight):
+        transposed = weight.t().contiguous()
+
+        def scan(x, h, out):
+            for x_t, out_t in zip(x.unbind(), out.unbind()):
+                h = torch.addmm(x_t, h, transposed, out=out_t).tanh_()
+
+        h = scan_in_chunks(scan, (x,), start)
+        ctx.save_for_backward(h, start, weight)
+        return h
+
+    @staticmethod
+    def backward(ctx, g):
+        h, start, weight = ctx.saved_tensors
+
+        def scan(g, slope, d, out):
+            for g_t, slope_t, out_t in zip(g.unbind(), slope.unbind(), out.unbind()):
+                d = torch.addmm(g_t, d, weight, out=out_t).mul_(slope_t)
+
+        reverse = scan_in_chunks(scan, (g.flip(0), (1 - h * h).flip(0)), torch.zeros_like(start))
+        d = reverse.flip(0)
+        before = torch.cat((start[None], h[:-1]))
+        return d, d[0] @ weight, d.flatten(0, 1).t() @ before.flatten(0, 1)
+
+
+def scan_in_chunks(scan, inputs, start):
+    """What the recurrence `scan` makes of `inputs`: (time, batch, units), in one pass or in chunks.
+
+    `scan(*inputs, state, out)` fills `out` (time, batch, units) from the state before it on. A long
+    sequence of few numbers is cut into chunks that are scanned side by side, as one wider batch: each
+    begins in the state that the last WARM_UP positions before it lead to from zero. Where the chunk
+    before ends in another state (by over CUT_TOLERANCE of the largest), the chunk is scanned again
+    from there, until none is left: so the result is that of one pass, to rounding, whatever `scan`
+    is, and forgetful recurrences get it in far fewer steps. (A Jacobi iteration over the chunks, as
+    in Song et al. 2021, "Accelerating feedforward computation via parallel nonlinear equation solving".)
+    """
+    time, batch, units = inputs[0].shape
+    if time < 4 * CHUNK or batch > WIDE:
+        out = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
+        scan(*inputs, start, out)
+        return out
+    chunks = -(-time // CHUNK)
+
+    def cut(sequence):  # (time, batch, units) -> (CHUNK, chunks, batch, units), zeros at the end
+        padded = sequence.new_zeros(chunks * CHUNK, batch, units)
+        padded[:time] = sequence
+        return padded.view(chunks, CHUNK, batch, units).transpose(0, 1).contiguous()
+
+    def scan_side_by_side(inputs, starts):  # (steps, some chunks, batch, units) -> the same
+        out = torch.empty_like(inputs[0])
+        scan(*(i.flatten(1, 2) for i in inputs), starts.flatten(0, 1), out.flatten(1, 2))
+        return out
+
+    inputs = [cut(i) for i in inputs]
+    warm_up = scan_side_by_side(
+        [i[-WARM_UP:, :-1] for i in inputs], start.new_zeros(chunks - 1, batch, units)
+    )
+    starts = torch.cat((start[None], warm_up[-1]))
+    out = scan_side_by_side(inputs, starts)
+    while True:
+        ends = out[-1, :-1]
+        wrong = (ends - starts[1:]).abs().amax((1, 2)) > CUT_TOLERANCE * out.abs().max()
+        if not wrong.any():
+            return out.transpose(0, 1).flatten(0, 1)[:time]
+        again = 1 + wrong.nonzero()[:, 0]
+        starts[again] = ends[again - 1]
+        out[:, again] = scan_side_by_side([i[:, again] for i in inputs], starts[again])
+
+
+def test_range(digitlen):
+    """The smallest and the largest number of the report's test pairs; training has smaller ones."""
+    return 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1
+
+
+def draw(batch_size, start, end, digitlen, device):
+    """Random pairs from [start, end] as three LongTensors (batch_size, digitlen + 1) on `device`."""
+    arrays = prepare_batch(*gen_data_batch(batch_size, start, end), maxlen=digitlen + 1)
+    return [torch.from_numpy(array).to(device, non_blocking=True) for array in arrays]
+
+
+def check_device(device):
+    """Return `torch.device(device)`; ValueError where it names none that is there."""
+    try:
+        device = torch.device(device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {str(device)!r} is not there: {reason}") from None
+    return device
+
+
+def train(
+    steps,
+    model,
+    optimizer,
+    device="cpu",
+    digitlen=10,
+    batch_size=100,
+    test_size=200,
+    stop_after=None,
+    log=None,
+):
+    """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
+
+    Pairs are drawn from [0, 5 * 10^(digitlen-1)], `batch_size` a step; the loss is the cross-entropy
+    over all positions. Every 10 steps the accuracy is measured on `test_size` fresh test pairs (see
+    `evaluate`). With `stop_after`, training ends once the accuracy was 1.0 that many times in a row.
+    `log(step, loss, accuracy)` is called at each measurement; the default prints every fifth.
+
+    Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step],
+    "accuracy": [one a measurement], "measured_at": [the step of each], "seconds": {"data",
+    "training", "evaluation"}}. Raises ValueError for a bad argument before any work, and
+    FloatingPointError at a loss that is not finite; `model.curves` then has what came before.
+    """
+    check_training(steps, digitlen, batch_size, test_size, stop_after)
+    device = check_device(device)
+    log = log or print_line
+    seconds = {"data": 0.0, "training": 0.0, "evaluation": 0.0}
+    curves = model.curves = {"loss": [], "accuracy": [], "measured_at": [], "seconds": seconds}
+    end = 5 * 10 ** (digitlen - 1)
+    pending = []  # losses still on the device: reading each one at once would make a GPU wait
+    clock = time.perf_counter()
+
+    def charge(what):  # the time since the last call
+        nonlocal clock
+        clock, before = time.perf_counter(), clock
+        seconds[what] += clock - before
+
+    for step in range(1, steps + 1):
+        num1, num2, results = draw(batch_size, 0, end, digitlen, device)
+        charge("data")
+        model.train()
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(num1, num2).flatten(0, 1), results.flatten())
+        loss.backward()
+        optimizer.step()
+        pending.append(loss.detach())
+        measured = step % EVALUATE_EVERY == 0 or step == steps
+        if measured:
+            curves["loss"] += torch.stack(pending).tolist()
+            pending.clear()
+        charge("training")
+        if not measured:
+            continue
+        check_finite(curves["loss"], model, optimizer)
+        curves["accuracy"].append(evaluate(model, device, digitlen, test_size))
+        curves["measured_at"].append(step)
+        charge("evaluation")
+        log(step, curves["loss"][-1], curves["accuracy"][-1])
+        if stop_after and curves["accuracy"][-stop_after:] == [1.0] * stop_after:
+            break
+    return curves
+
+
+def check_training(steps, digitlen, batch_size, test_size, stop_after):
+    """Raise ValueError, naming the argument, for what `train` cannot work with."""
+    check_at_least("steps", steps, 1)
+    check_at_least("digitlen", digitlen, 1)
+    check_at_least("batch_size", batch_size, 1)
+    check_at_least("test_size", test_size, 1)
+    if stop_after is not None:
+        check_at_least("stop_after", stop_after, 1)
+
+
+def check_finite(losses, model, optimizer):
+    """Raise FloatingPointError at the first of `losses` that is not finite; it and the rest go."""
+    for step, loss in enumerate(losses, start=1):
+        if not math.isfinite(loss):
+            del losses[step - 1 :]
+            rates = ", ".join(f"{group['lr']:g}" for group in optimizer.param_groups)
+            raise FloatingPointError(
+                f"the loss is {loss} at step {step} ({type(model.rnn).__name__}, "
+                f"{model.rnn.num_layers} layers, learning rate {rates}): try a lower learning rate"
+            )
+
+
+def line(step, loss, accuracy):
+    """A measurement in the words of the report."""
+    return f"step {step} : loss {loss:.6g}  accuracy is: {accuracy:g}"
+
+
+def print_line(step, loss, accuracy):
+    """Print the report's line, every 50 steps."""
+    if step % PRINT_EVERY == 0:
+        print(line(step, loss, accuracy))
+
+
+@torch.no_grad()
+def evaluate(model, device="cpu", digitlen=10, batch_size=200):
+    """The share of `batch_size` fresh test pairs whose whole sum is right, from 0.0 to 1.0.
+
+    Both numbers are drawn from [5 * 10^(digitlen-1) + 1, 10^digitlen - 1]. One wrong digit fails a
+    pair. Raises ValueError for a bad argument.
+    """
+    check_at_least("digitlen", digitlen, 1)
+    check_at_least("batch_size", batch_size, 1)
+    device = check_device(device)
+    model.eval()
+    num1, num2, results = draw(batch_size, *test_range(digitlen), digitlen, device)
+    right = (model(num1, num2).argmax(-1) == results).all(-1)
+    return right.sum().item() / batch_size
+
+
+def train_run(settings, log):
+    """Train one new adder as `settings` say and return (record, weights).
+
+    `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, stop_after, seed,
+    device. The same settings give the same curves again on the same machine, bit for bit. `record`
+    has the curves of `train`, the step of the first measured accuracy of 1.0 or None, seconds in all,
+    milliseconds a step, and error: None, or what ended the run early. `weights` is a state_dict.
+    """
+    device = check_settings(settings)
+    seed_everything(settings["seed"])
+    began = time.perf_counter()
+    model = Adder(settings["cell"], settings["layers"]).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
+    error = None
+    try:
+        names = ("digitlen", "batch_size", "test_size", "stop_after")
+        chosen = {name: settings[name] for name in names}
+        train(settings["steps"], model, optimizer, device, log=log, **chosen)
+    except FloatingPointError as stopped:
+        error = str(stopped)
+    curves = model.curves
+    right = [step for step, accuracy in zip(curves["measured_at"], curves["accuracy"]) if accuracy == 1.0]
+    record = dict(
+        curves,
+        first_100=right[0] if right else None,
+        total_seconds=time.perf_counter() - began,
+        ms_per_step=1e3 * curves["seconds"]["training"] / max(1, len(curves["loss"])),
+        error=error,
+    )
+    return record, {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+
+
+def check_settings(settings):
+    """Raise ValueError for a setting that `train_run` cannot work with; returns the device."""
+    names = ("steps", "digitlen", "batch_size", "test_size", "stop_after")
+    check_training(**{name: settings[name] for name in names})
+    Adder(settings["cell"], settings["layers"])
+    if not settings["lr"] > 0:
+        raise ValueError(f"lr must be above 0, got {settings['lr']!r}")
+    check_at_least("seed", settings["seed"], 0)
+    return check_device(settings["device"])
+
+
+def seed_everything(seed):
+    """Seed all that a run draws from, and turn off what makes it differ from run to run.
+
+    TF32 is off too: a GPU's float32 is then a float32.
+    """
+    random.seed(seed)
+    torch.manual_seed(seed)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, see PyTorch's notes
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing here reads any
