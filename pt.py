@@ -330,8 +330,8 @@ def check_settings(settings):
     names = ("steps", "digitlen", "batch_size", "test_size", "stop_after")
     check_training(**{name: settings[name] for name in names})
     Adder(settings["cell"], settings["layers"])
-    if not settings["lr"] > 0:
-        raise ValueError(f"lr must be above 0, got {settings['lr']!r}")
+    if not isinstance(settings["lr"], (int, float)) or not settings["lr"] > 0:
+        raise ValueError(f"lr must be a number above 0, got {settings['lr']!r}")
     check_at_least("seed", settings["seed"], 0)
     return check_device(settings["device"])
 

@@ -7,7 +7,6 @@ page that sets the report's claims against what was measured (README.md), and ev
 them (results.json). Change a constant below and run it again: figures and page follow.
 """
 
-import concurrent.futures
 import hashlib
 import io
 import itertools
@@ -21,11 +20,14 @@ import statistics
 import sys
 import threading
 import time
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
@@ -48,120 +50,36 @@ WORKERS = os.cpu_count()
 # A run of 100 digits or more stops once the accuracy was 1.0 at this many measurements in a row.
 STOP_AFTER = 5
 
-# The rows of the report's experiments. Whatever stands in a list is compared, one curve each.
-#   digitlen    digits of the numbers to add
-#   cell        "RNN" (tanh), "GRU" or "LSTM"
-#   layers      layers of that cell
-#   lr          learning rate of Adam
-#   steps       training steps, at most
-#   batch_size  pairs of numbers a step
-#   test_size   fresh pairs that each measurement of the accuracy takes (every 10 steps)
-#   stop_after  None: run all the steps
-#   seeds       one run for each
+# What is trained, row by row of the report's experiments. The first lines are the settings of the simple
+# adder, each row says what differs, and whatever stands in a list is compared, one curve each.
+SETTINGS = {
+    "digitlen": 10,  # digits of the numbers to add
+    "cell": "RNN",  # "RNN" (tanh), "GRU" or "LSTM"
+    "layers": 2,  # layers of that cell
+    "lr": 1e-3,  # learning rate of Adam
+    "steps": 1000,  # training steps, at most
+    "batch_size": 100,  # pairs of numbers a step
+    "test_size": 200,  # fresh pairs for each measurement of the accuracy, every 10 steps
+    "stop_after": None,  # end a run after this many measurements of 1.0 in a row; None: never
+    "seeds": SEEDS,  # one run for each
+}
 ROWS = {
-    1: {
-        "digitlen": 10,
-        "cell": "RNN",
-        "layers": 2,
-        "lr": 1e-3,
-        "steps": 1000,
-        "batch_size": 100,
-        "test_size": 200,
-        "stop_after": None,
-        "seeds": SEEDS,
-    },
-    2: {
-        "digitlen": 1000,
-        "cell": "RNN",
-        "layers": 2,
-        "lr": 1e-3,
-        "steps": 600,
-        "batch_size": 4,
-        "test_size": 50,
-        "stop_after": STOP_AFTER,
-        "seeds": SEEDS,
-    },
-    3: {
-        "digitlen": 5000,
-        "cell": "RNN",
-        "layers": 2,
-        "lr": 1e-3,
-        "steps": 2000,
-        "batch_size": 1,
-        "test_size": 20,
-        "stop_after": STOP_AFTER,
-        "seeds": SEEDS,
-    },
-    4: {
-        "digitlen": 10,
-        "cell": "RNN",
-        "layers": [1, 2, 3, 4],
-        "lr": 1e-3,
-        "steps": 500,
-        "batch_size": 100,
-        "test_size": 200,
-        "stop_after": None,
-        "seeds": SEEDS,
-    },
-    5: {
-        "digitlen": 10,
-        "cell": "GRU",
-        "layers": [1, 2, 3, 4],
-        "lr": 1e-3,
-        "steps": 500,
-        "batch_size": 100,
-        "test_size": 200,
-        "stop_after": None,
-        "seeds": SEEDS,
-    },
-    6: {
-        "digitlen": 100,
-        "cell": ["RNN", "GRU", "LSTM"],
-        "layers": 3,
-        "lr": 1e-3,
-        "steps": 500,
-        "batch_size": 100,
-        "test_size": 200,
-        "stop_after": STOP_AFTER,
-        "seeds": SEEDS,
-    },
-    7: {
-        "digitlen": 10,
-        "cell": "RNN",
-        "layers": 3,
-        "lr": np.logspace(-5, -1, 10).tolist(),
-        "steps": 500,
-        "batch_size": 100,
-        "test_size": 200,
-        "stop_after": None,
-        "seeds": SEEDS,
-    },
-    8: {
-        "digitlen": 10,
-        "cell": "RNN",
-        "layers": 3,
-        "lr": np.logspace(-2.2, -1.8, 5).tolist(),
-        "steps": 400,
-        "batch_size": 100,
-        "test_size": 200,
-        "stop_after": None,
-        "seeds": SEEDS,
-    },
-    9: {
-        "digitlen": 100,
-        "cell": "RNN",
-        "layers": 3,
-        "lr": 0.01,
-        "steps": 200,
-        "batch_size": 100,
-        "test_size": 200,
-        "stop_after": STOP_AFTER,
-        "seeds": SEEDS,
-    },
+    1: SETTINGS,
+    2: SETTINGS | {"digitlen": 1000, "steps": 600, "batch_size": 10, "test_size": 50, "stop_after": STOP_AFTER},
+    3: SETTINGS | {"digitlen": 5000, "steps": 2000, "batch_size": 1, "test_size": 20, "stop_after": STOP_AFTER},
+    4: SETTINGS | {"layers": [1, 2, 3, 4], "steps": 500},
+    5: SETTINGS | {"cell": "GRU", "layers": [1, 2, 3, 4], "steps": 500},
+    6: SETTINGS
+    | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500, "stop_after": STOP_AFTER},
+    7: SETTINGS | {"layers": 3, "lr": np.logspace(-5, -1, 10).tolist(), "steps": 500},
+    8: SETTINGS | {"layers": 3, "lr": np.logspace(-2.2, -1.8, 5).tolist(), "steps": 400},
+    9: SETTINGS | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 200, "stop_after": STOP_AFTER},
 }
 
-# Where the pictures, the page and the numbers go, and where finished runs are kept (outside git).
+# Where the pictures, the page and the numbers go; the file whose table of results is kept up to date; and
+# where finished runs are kept (outside git).
 FIGURES = Path(__file__).parent / "figures"
+README = Path(__file__).parent / "README.md"
 KEPT = Path(__file__).parent / ".runs"
 
 # ---------------------------------------------------------------------------------------------------
@@ -181,10 +99,10 @@ def by(step):
     return math.ceil(step * READING_ERROR / pt.EVALUATE_EVERY) * pt.EVALUATE_EVERY
 
 
-def only(arms):
-    """The one record of a row that compares nothing."""
+def loss_at(arms, step):
+    """The loss at `step` in the one record of a row that compares nothing; infinity if it broke off."""
     (record,) = arms.values()
-    return record
+    return record["loss"][step - 1] if len(record["loss"]) >= step else math.inf
 
 
 def first(arms, key, level):
@@ -199,54 +117,52 @@ def last(arms, key, level):
     return reached(arms[key], level) > max(others)
 
 
-def all_reach(arms, level, step=math.inf):
-    """Whether each arm reached `level`, by `step`."""
-    return all(reached(record, level) <= min(step, 1e9) for record in arms.values())
+def all_reach(arms, level, step=sys.maxsize):
+    """Whether each arm reached `level`, and by `step`."""
+    return all(reached(record, level) <= step for record in arms.values())
 
 
 def fell_and_recovered(record):
     """Whether the accuracy was 1.0, then 0.1 or less, then 1.0 again."""
-    wanted = iter([lambda a: a == 1.0, lambda a: a <= 0.1, lambda a: a == 1.0])
-    test = next(wanted)
-    for accuracy in record["accuracy"]:
-        if test(accuracy):
-            test = next(wanted, None)
-            if test is None:
-                return True
-    return False
+    accuracy = record["accuracy"]
+    top = [i for i, value in enumerate(accuracy) if value == 1.0]
+    return bool(top) and min(accuracy[top[0] : top[-1] + 1]) <= 0.1
 
 
-def stays_right(record):
+def ends_right(record):
     """Whether the run reached 1.0 and was there at its last measurement."""
     return record["error"] is None and record["accuracy"][-1] == 1.0
 
 
-# For each row: what the report says; its settings; the accuracy whose first step tells the curves
-# apart; its values, {arm: [(step, accuracy)]}, arm None where they belong to no one arm; its claims.
+# The report's rows: the title; what it says; its settings; the accuracy whose first step tells the curves
+# apart; its values in the picture, {arm: [(step, accuracy)]}, arm None where they belong to no one arm, and
+# [(step, loss)]; and each of its claims as a question to the records of one seed, {arm: record}.
+SIMPLE_ADDER = {"digitlen": 10, "cell": "RNN", "layers": 2, "lr": 1e-3, "steps": 1000, "batch_size": 100}
 REPORT = {
     1: {
-        "name": "simple_adder",
         "title": "The simple adder",
-        "level": 1.0,
         "says": "loss 0.308, 0.056, 0.020, 0.0061 at step 200, 300, 400, 600 and towards 0 beyond 500; "
         "accuracy 0.88, 0.99, 0.995 at step 200, 250, 300 and 1.0 from 350",
-        "settings": {"digitlen": 10, "cell": "RNN", "layers": 2, "lr": 1e-3, "steps": 1000},
+        "settings": SIMPLE_ADDER,
+        "level": 1.0,
         "accuracy": {None: [(200, 0.88), (250, 0.99), (300, 0.995), (350, 1.0)]},
         "loss": [(200, 0.308), (250, 0.118), (300, 0.056), (400, 0.020), (500, 0.010), (600, 0.0061)],
         "claims": {
             "the adder reaches 100%": lambda arms: all_reach(arms, 1.0),
             "100% by step 350": lambda arms: all_reach(arms, 1.0, by(350)),
-            "the loss is down to 0.0061 at step 600": lambda arms: (
-                only(arms)["loss"][599] <= 0.0061 * READING_ERROR
+            "the loss is within a factor of 2 of the report's": lambda arms: all(
+                0.5 <= loss_at(arms, step) / loss <= 2 for step, loss in REPORT[1]["loss"]
+            ),
+            "from step 500 to 1000 the loss at least halves again": lambda arms: (
+                loss_at(arms, 1000) <= loss_at(arms, 500) / 2
             ),
         },
     },
     2: {
-        "name": "1000_digits",
         "title": "Long numbers: 1000 digits",
-        "level": 1.0,
         "says": "accuracy 0 until step 110, 0.6 at 200, 0.95 at 370, 1.0 from 450",
-        "settings": {"digitlen": 1000, "cell": "RNN", "layers": 2, "lr": 1e-3, "steps": 600},
+        "settings": SIMPLE_ADDER | {"digitlen": 1000, "steps": 600},
+        "level": 1.0,
         "accuracy": {None: [(110, 0.0), (200, 0.6), (370, 0.95), (450, 1.0)]},
         "claims": {
             "the adder reaches 100% at 1000 digits": lambda arms: all_reach(arms, 1.0),
@@ -254,11 +170,10 @@ REPORT = {
         },
     },
     3: {
-        "name": "5000_digits",
         "title": "The longest numbers: 5000 digits",
-        "level": 1.0,
         "says": "accuracy 0 until step 130, 0.5 at 550, 0.9 at 850, 1.0 from 1000",
-        "settings": {"digitlen": 5000, "cell": "RNN", "layers": 2, "lr": 1e-3, "steps": 2000},
+        "settings": SIMPLE_ADDER | {"digitlen": 5000, "steps": 2000},
+        "level": 1.0,
         "accuracy": {None: [(130, 0.0), (550, 0.5), (850, 0.9), (1000, 1.0)]},
         "claims": {
             "the adder reaches 100% at 5000 digits": lambda arms: all_reach(arms, 1.0),
@@ -266,12 +181,11 @@ REPORT = {
         },
     },
     4: {
-        "name": "rnn_layers",
         "title": "RNN with 1 to 4 layers",
-        "level": 0.9,
         "says": "all reach 1.0; three layers fastest (0.9 at step 190), then 2 and 4 (about 230), "
         "one layer last (about 290)",
-        "settings": {"digitlen": 10, "cell": "RNN", "layers": [1, 2, 3, 4], "lr": 1e-3, "steps": 500},
+        "settings": SIMPLE_ADDER | {"layers": [1, 2, 3, 4], "steps": 500},
+        "level": 0.9,
         "accuracy": {1: [(290, 0.9)], 2: [(230, 0.9)], 3: [(190, 0.9)], 4: [(230, 0.9)]},
         "claims": {
             "all four reach 100%": lambda arms: all_reach(arms, 1.0),
@@ -280,11 +194,10 @@ REPORT = {
         },
     },
     5: {
-        "name": "gru_layers",
         "title": "GRU with 1 to 4 layers",
-        "level": 0.98,
         "says": "three layers best (0.98 at step 220), then 2, 1 and 4 (last: about 290)",
-        "settings": {"digitlen": 10, "cell": "GRU", "layers": [1, 2, 3, 4], "lr": 1e-3, "steps": 500},
+        "settings": SIMPLE_ADDER | {"cell": "GRU", "layers": [1, 2, 3, 4], "steps": 500},
+        "level": 0.98,
         "accuracy": {3: [(220, 0.98)], 4: [(290, 0.98)]},
         "claims": {
             "all four reach 100%": lambda arms: all_reach(arms, 1.0),
@@ -293,11 +206,10 @@ REPORT = {
         },
     },
     6: {
-        "name": "cells",
         "title": "RNN, GRU and LSTM at 100 digits",
-        "level": 1.0,
         "says": "all reach 1.0 within 500 steps; RNN first (step 170), GRU 190, LSTM 240",
-        "settings": {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "lr": 1e-3, "steps": 500},
+        "settings": SIMPLE_ADDER | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500},
+        "level": 1.0,
         "accuracy": {"RNN": [(170, 1.0)], "GRU": [(190, 1.0)], "LSTM": [(240, 1.0)]},
         "claims": {
             "all three reach 100% within 500 steps": lambda arms: all_reach(arms, 1.0, 500),
@@ -306,58 +218,41 @@ REPORT = {
         },
     },
     7: {
-        "name": "learning_rate_coarse",
         "title": "The learning rate, coarse",
-        "level": 1.0,
         "says": "it matters greatly; best near 0.01, where it converges before step 100; "
         "too low never converges, too high is unstable",
-        "settings": {
-            "digitlen": 10,
-            "cell": "RNN",
-            "layers": 3,
-            "lr": np.logspace(-5, -1, 10).tolist(),
-            "steps": 500,
-        },
+        "settings": SIMPLE_ADDER | {"layers": 3, "lr": np.logspace(-5, -1, 10).tolist(), "steps": 500},
+        "level": 1.0,
         "accuracy": {None: [(100, 1.0)]},
         "claims": {
             "the fastest rate is within half a decade of 0.01": lambda arms: (
                 10**-2.5 <= min(arms, key=lambda lr: reached(arms[lr], 1.0)) <= 10**-1.5
             ),
-            "the fastest rate reaches 100% by step 100": lambda arms: (
-                min(reached(record, 1.0) for record in arms.values()) <= 100
+            "the fastest rate reaches 100% before step 100": lambda arms: (
+                min(reached(record, 1.0) for record in arms.values()) < 100
             ),
-            "the lowest rate (1e-5) never reaches 100%": lambda arms: (
-                reached(arms[min(arms)], 1.0) == math.inf
-            ),
-            "the highest rate (0.1) does not end at 100%": lambda arms: not stays_right(arms[max(arms)]),
+            "the lowest rate (1e-5) never reaches 100%": lambda arms: not all_reach({0: arms[min(arms)]}, 1.0),
+            "the highest rate (0.1) does not end at 100%": lambda arms: not ends_right(arms[max(arms)]),
         },
     },
     8: {
-        "name": "learning_rate_fine",
         "title": "The learning rate, fine",
-        "level": 0.9,
         "says": "all alike (0.9 by step 60); one fell from 1.0 to 0 at step 200 and recovered",
-        "settings": {
-            "digitlen": 10,
-            "cell": "RNN",
-            "layers": 3,
-            "lr": np.logspace(-2.2, -1.8, 5).tolist(),
-            "steps": 400,
-        },
+        "settings": SIMPLE_ADDER | {"layers": 3, "lr": np.logspace(-2.2, -1.8, 5).tolist(), "steps": 400},
+        "level": 0.9,
         "accuracy": {None: [(60, 0.9), (200, 0.0)]},
         "claims": {
             "all five reach 0.9 by step 60": lambda arms: all_reach(arms, 0.9, by(60)),
-            "one of the five falls from 1.0 to 0.1 or less and recovers": lambda arms: any(
-                map(fell_and_recovered, arms.values())
+            "one of the five falls from 1.0 to 0.1 or less and recovers": lambda arms: (
+                any(map(fell_and_recovered, arms.values()))
             ),
         },
     },
     9: {
-        "name": "final_model",
-        "title": "The final model: RNN-3, learning rate 0.01, 100 digits",
+        "title": "The final model",
+        "says": "three layers and learning rate 0.01 reach 1.0 at 100 digits within 100 steps (at step 40)",
+        "settings": SIMPLE_ADDER | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 100},
         "level": 1.0,
-        "says": "1.0 within 100 steps (reached at step 40)",
-        "settings": {"digitlen": 100, "cell": "RNN", "layers": 3, "lr": 0.01, "steps": 100},
         "accuracy": {None: [(40, 1.0)]},
         "claims": {
             "100% within 100 steps": lambda arms: all_reach(arms, 1.0, 100),
@@ -365,7 +260,6 @@ REPORT = {
         },
     },
 }
-REPORT_BATCH = 100  # pairs a step in every row of the report
 CONFIDENCE = 0.9
 
 
@@ -390,17 +284,26 @@ def verdict(answers):
 # Runs: which there are, where finished ones are kept, and how the others are shared by the workers.
 
 
+def compared(settings):
+    """The fields of a row that are lists: what it compares. Raises ValueError for an empty one."""
+    fields = [field for field, value in settings.items() if isinstance(value, list) and field != "seeds"]
+    for field in (*fields, "seeds"):
+        if not settings[field]:
+            raise ValueError(f"{field} must hold at least one value, got {settings[field]!r}")
+    return fields
+
+
 def arms(settings):
-    """What a row compares: {value of the field that is a list: settings}, a tuple for several fields.
+    """{arm: settings} of a row: an arm is the value of what is compared, a tuple if several fields are.
 
     A row without a list has the one arm None.
     """
-    varied = [field for field, value in settings.items() if isinstance(value, list)]
-    combinations = itertools.product(*(settings[field] for field in varied))
-    return {
-        values if len(values) > 1 else values[0] if values else None: settings | dict(zip(varied, values))
-        for values in combinations
-    }
+    fields = compared(settings)
+    found = {}
+    for values in itertools.product(*(settings[field] for field in fields)):
+        arm = values[0] if len(values) == 1 else values or None
+        found[arm] = settings | dict(zip(fields, values))
+    return found
 
 
 def plan(rows):
@@ -408,14 +311,12 @@ def plan(rows):
     check_at_least("WORKERS", WORKERS, 1)
     runs = []
     for row in rows:
-        settings = dict(ROWS[row])
+        if row not in REPORT:
+            raise ValueError(f"ROWS has a row {row!r}, but the report's are {', '.join(map(str, REPORT))}")
         try:
-            seeds = settings.pop("seeds")
-            if not seeds:
-                raise ValueError("seeds must hold at least one seed, got none")
-            for arm, chosen in arms(settings).items():
-                for seed in dict.fromkeys(seeds):
-                    runs.append((row, arm, chosen | {"seed": seed, "device": DEVICE}))
+            for arm, settings in arms(ROWS[row]).items():
+                for seed in dict.fromkeys(settings.pop("seeds")):
+                    runs.append((row, arm, settings | {"seed": seed, "device": DEVICE}))
                     pt.check_settings(runs[-1][2])
         except (ValueError, TypeError) as error:
             raise ValueError(f"ROWS[{row}]: {error}") from None
@@ -489,19 +390,14 @@ def start_worker(queue):
     threading.Thread(target=follow, daemon=True).start()
 
 
-def work(settings):
-    """Train one run in a worker, keep it and return (record, weights); its progress goes to the bar."""
-    path = kept_path(settings)
-
-    def log(step, loss, accuracy):
-        messages.put((path.name, step, loss, accuracy))
-
-    run = pt.train_run(settings, log)
+def work(settings, path):
+    """Train one run in a worker and keep it. Returns the run and why it could not be kept, or ""."""
+    run = pt.train_run(settings, log=lambda *measurement: messages.put((path, *measurement)))
     try:
         keep(path, run)
     except OSError as error:
-        messages.put((path.name, None, str(error), None))
-    return run
+        return run, f" (not kept: {error})"
+    return run, ""
 
 
 finished = {}  # the runs that this process has trained or taken over, by path
@@ -518,57 +414,50 @@ def conduct(runs):
     if taken_over:
         print(f"Taken over: {len(taken_over)} finished runs. To train all afresh, delete {KEPT.name}/.")
     finished.update(taken_over)
-    todo = {path.name: run for path, run in zip(paths, runs) if path not in finished}
+    todo = {path: run for path, run in zip(paths, runs) if path not in finished}
     if todo:
-        for name, run in train_all(todo):
-            finished[KEPT / name] = run
+        finished.update(train_all(todo))
     return [finished[path] for path in paths]
 
 
 def train_all(todo):
-    """Train the runs {name: (row, arm, settings)}, the longest first, over WORKERS processes.
+    """Train the runs {path to keep it at: (row, arm, settings)}, the longest first, over WORKERS processes.
 
-    Yields (name, run) as they end.
+    Yields (path, run) as they end.
     """
+    costs = {path: cost(settings) for path, (_, _, settings) in todo.items()}
+    titles = {path: title_of(row, arm, settings["seed"]) for path, (row, arm, settings) in todo.items()}
+    shares = dict.fromkeys(todo, 0.0)  # the part of each run that is done
+    form = "{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
+    bar = tqdm(total=sum(costs.values()), bar_format=form, dynamic_ncols=True)
+
+    def advance(path, share):
+        bar.update(costs[path] * (share - shares[path]))
+        shares[path] = share
+
+    def show(path, step, loss, accuracy):
+        advance(path, step / todo[path][2]["steps"])
+        if todo[path][0] in MAIN_ROWS and step % pt.PRINT_EVERY == 0:
+            bar.write(f"{titles[path]}: {pt.line(step, loss, accuracy)}")
+
     context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
     queue = context.Queue()
-    costs = {name: cost(settings) for name, (_, _, settings) in todo.items()}
-    shares = dict.fromkeys(todo, 0.0)  # the part of each run that is done
-    bar = tqdm(
-        total=sum(costs.values()), bar_format="{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
-    )
-
-    def advance(name, share):
-        bar.update(costs[name] * (share - shares[name]))
-        shares[name] = share
-
-    def read_messages():
-        while not queue.empty():
-            name, step, loss, accuracy = queue.get()
-            row, arm, settings = todo[name]
-            if step is None:
-                bar.write(f"{title_of(row, arm, settings)}: could not be kept: {loss}")
-                continue
-            advance(name, step / settings["steps"])
-            if row in MAIN_ROWS and step % pt.PRINT_EVERY == 0:
-                bar.write(f"{title_of(row, arm, settings)}: {pt.line(step, loss, accuracy)}")
-
-    workers = concurrent.futures.ProcessPoolExecutor(
-        min(WORKERS, len(todo)), context, initializer=start_worker, initargs=(queue,)
-    )
+    count = min(WORKERS, len(todo))
+    workers = ProcessPoolExecutor(count, context, initializer=start_worker, initargs=(queue,))
     try:
         longest_first = sorted(todo, key=costs.get, reverse=True)
-        waiting = {workers.submit(work, todo[name][2]): name for name in longest_first}
+        waiting = {workers.submit(work, todo[path][2], path): path for path in longest_first}
         while waiting:
-            ended, _ = concurrent.futures.wait(waiting, 0.2, concurrent.futures.FIRST_COMPLETED)
-            read_messages()
+            ended, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not queue.empty():
+                show(*queue.get())
             bar.refresh()
             for future in ended:
-                name = waiting.pop(future)
-                run = future.result()
-                advance(name, 1.0)
-                bar.write(f"{title_of(*todo[name])}: {summary(run[0])}")
-                yield name, run
+                path = waiting.pop(future)
+                run, unkept = future.result()
+                advance(path, 1.0)
+                bar.write(f"{titles[path]}: {summary(run[0])}{unkept}")
+                yield path, run
     except BaseException:
         for process in multiprocessing.active_children():
             process.kill()
@@ -578,45 +467,43 @@ def train_all(todo):
         workers.shutdown(cancel_futures=True)
 
 
-def title_of(row, arm, settings):
+def title_of(row, arm, seed):
     """A run's name in printed lines: "row 4, 3 layers, seed 1"."""
-    parts = [f"row {row}", label(row, arm) if arm is not None else "", f"seed {settings['seed']}"]
-    return ", ".join(filter(None, parts))
+    return ", ".join(filter(None, [f"row {row}", label(row, arm), f"seed {seed}"]))
 
 
 def summary(record):
     """A run in one line."""
     if record["error"]:
         return f"ended early: {record['error']}"
-    reached_100 = f"100% from step {record['first_100']}" if record["first_100"] else "never 100%"
+    right = f"100% from step {record['first_100']}" if record["first_100"] else "never 100%"
     return (
-        f"{reached_100}, loss {record['loss'][-1]:.3g} and accuracy {record['accuracy'][-1]:g} at step "
+        f"{right}, loss {record['loss'][-1]:.3g} and accuracy {record['accuracy'][-1]:g} at step "
         f"{len(record['loss'])}, {record['total_seconds']:.1f} s ({record['ms_per_step']:.1f} ms a step)"
     )
 
 
 def label(row, arm):
-    """An arm's name in legends and tables: "3 layers", "GRU", "learning rate 0.01"."""
-    varied = [field for field, value in ROWS[row].items() if isinstance(value, list) and field != "seeds"]
-    values = arm if len(varied) > 1 else [arm]
-    return ", ".join(describe(field, value) for field, value in zip(varied, values))
+    """An arm's name in legends and tables: "3 layers", "GRU", "lr 0.01"; "" for the arm None."""
+    fields = compared(ROWS[row])
+    return ", ".join(map(describe, fields, arm if len(fields) > 1 else [arm]))
 
 
 def describe(field, value):
     """A setting in words."""
     if isinstance(value, float):
         value = f"{value:.3g}"
-    words = {
+    return {
         "digitlen": f"{value} digits",
-        "layers": f"{value} layer" + "s" * (value != 1),
         "cell": value,
-        "lr": f"learning rate {value}",
+        "layers": f"{value} layers" if value != 1 else "1 layer",
+        "lr": f"lr {value}",
         "steps": f"{value} steps",
-        "batch_size": f"batch {value}",
+        "batch_size": f"{value} pairs a step",
         "test_size": f"{value} test pairs",
-        "stop_after": f"stops after {value} measurements of 1.0" if value else "runs all its steps",
-    }
-    return words[field]
+        "stop_after": f"stops after {value} measurements of 1.0 in a row" if value else "runs all its steps",
+        "seeds": f"seeds {', '.join(map(str, value))}" if field == "seeds" else "",
+    }[field]
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -639,13 +526,13 @@ def on_one_grid(records, steps, what):
     """
     curves = np.full((len(records), len(steps)), np.nan)
     for curve, record in zip(curves, records):
-        values = record[what]
+        values = np.array(record[what])
         at = record["measured_at"] if what == "accuracy" else np.arange(1, len(values) + 1)
         index = np.searchsorted(at, steps, side="right") - 1
-        there = (index >= 0) & (not record.get("error") or steps <= len(values))
-        curve[there] = np.array(values)[index[there]]
+        there = (index >= 0) & (steps <= len(record["loss"]) if record.get("error") else True)
+        curve[there] = values[index[there]]
     curves = np.ma.masked_invalid(curves)
-    return [f(curves, axis=0).filled(np.nan) for f in (np.ma.min, np.ma.median, np.ma.max)]
+    return [np.ma.filled(f(curves, axis=0), np.nan) for f in (np.ma.min, np.ma.median, np.ma.max)]
 
 
 def draw_curves(figure, groups, report_accuracy=(), report_loss=()):
@@ -654,34 +541,26 @@ def draw_curves(figure, groups, report_accuracy=(), report_loss=()):
     `groups` is {label: records, one a seed}: a line for the median over seeds, a band for their range.
     The report's values are lists of (label or None, step, value), drawn as diamonds.
     """
+    panels = figure.subplots(1, 2)
     groups = {name: records for name, records in groups.items() if any(r["measured_at"] for r in records)}
-    loss, accuracy = figure.subplots(1, 2)
     colour_of = dict(zip(groups, colours(len(groups))))
-    longest = max(
-        (r["measured_at"][-1] for records in groups.values() for r in records if r["measured_at"]), default=1
-    )
-    for axes, what in ((loss, "loss"), (accuracy, "accuracy")):
+    last_step = max([step for _, step, _ in report_accuracy], default=1)
+    for axes, what, values in zip(panels, ("loss", "accuracy"), (report_loss, report_accuracy)):
         for name, records in groups.items():
             steps = np.array(max((r["measured_at"] for r in records), key=len))
+            last_step = max(last_step, steps[-1])
             low, median, high = on_one_grid(records, steps, what)
             axes.fill_between(steps, low, high, color=colour_of[name], alpha=0.2, linewidth=0)
             axes.plot(steps, median, color=colour_of[name], linewidth=1.8, label=name)
-        for name, step, value in report_accuracy if what == "accuracy" else report_loss:
-            axes.plot(
-                step,
-                value,
-                "D",
-                color=colour_of.get(name, "white"),
-                markeredgecolor="black",
-                markersize=7,
-                label="_",
-                zorder=3,
-                clip_on=False,
-            )
+        for name, step, value in values:
+            face = colour_of.get(name, "white")
+            axes.plot(step, value, "D", color=face, markeredgecolor="black", zorder=3, clip_on=False)
         axes.set_xlabel("training step")
-        axes.set_xlim(0, max([longest, *(step for _, step, _ in report_accuracy)]))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels:
+        axes.set_xlim(0, last_step)
+    loss, accuracy = panels
     loss.set_yscale("log")
     loss.set_ylabel("loss (cross-entropy)")
     accuracy.set_ylim(-0.02, 1.02)
@@ -692,13 +571,6 @@ def draw_curves(figure, groups, report_accuracy=(), report_loss=()):
         figure.legend(*accuracy.get_legend_handles_labels(), loc="outside right center", frameon=False)
 
 
-def new_figure(title):
-    """An empty figure with its title, of the size that the page shows."""
-    figure = Figure(figsize=(10, 4), dpi=150, layout="constrained")
-    figure.suptitle(title, fontsize=13)
-    return figure
-
-
 def loss_draw(model, path=None):
     """Draw the loss and the accuracy of a trained model: saved to `path`, or shown where it is None.
 
@@ -706,27 +578,24 @@ def loss_draw(model, path=None):
     """
     if not getattr(model, "curves", None):
         raise ValueError("model has no curves to draw: train it first")
-    if path is None:
-        from matplotlib import pyplot  # only here: it opens the display
-
-        figure = pyplot.figure(figsize=(10, 4), layout="constrained")
-    else:
-        figure = new_figure("")
+    figure = pyplot.figure(figsize=(10, 4), dpi=150 if path else None, layout="constrained")
     draw_curves(figure, {"this model": [model.curves]})
-    pyplot.show() if path is None else figure.savefig(path)
+    if path is None:
+        pyplot.show()
+    else:
+        figure.savefig(path)
+    pyplot.close(figure)
 
 
 def draw_row(row, results):
     """Draw the picture of a row into figures/; `results` is {arm: records}."""
     report = REPORT[row]
-    names = {arm: label(row, arm) if arm is not None else "measured" for arm in results}
-    figure = new_figure(seen(row, results))
-    values = [
-        (names.get(arm), *value)
-        for arm, values in report["accuracy"].items()
-        for value in values
-        if arm is None or arm in names
-    ]
+    names = {arm: label(row, arm) or "measured" for arm in results}
+    values = [(names[arm] if arm else None, *value)
+              for arm in report["accuracy"] if arm is None or arm in names
+              for value in report["accuracy"][arm]]
+    figure = Figure(figsize=(10, 4), dpi=150, layout="constrained")
+    figure.suptitle(seen(row, results), fontsize=12)
     groups = {names[arm]: records for arm, records in results.items()}
     draw_curves(figure, groups, values, [(None, *value) for value in report.get("loss", ())])
     figure.savefig(FIGURES / picture(row))
@@ -734,33 +603,34 @@ def draw_row(row, results):
 
 def picture(row):
     """The file name of a row's picture."""
-    return f"row{row}_{REPORT[row]['name']}.png"
+    return f"row{row}_{slug(REPORT[row]['title'])}.png"
+
+
+def slug(text):
+    """`text` as GitHub names a heading in a link: small letters, digits and hyphens."""
+    return "".join(c for c in text.lower() if c.isalnum() or c in " -").replace(" ", "-")
 
 
 def seen(row, results):
     """What the picture of a row shows, for its title, computed from the runs."""
-    report = REPORT[row]
-    level = report["level"]
-    seeds = max(map(len, results.values()))
-    what = f"{report['title']}: accuracy {level:g}"
-    over = f"median of {seeds} seeds" if seeds > 1 else "1 seed"
+    level = REPORT[row]["level"]
     medians = {arm: median_step(records, level) for arm, records in results.items()}
-    if len(medians) == 1:
-        (arm,) = medians
-        steps = [reached(record, level) for record in results[arm]]
-        return f"{what} {from_step(medians[arm])} ({over}, range {from_to(steps)})"
+    seeds = len(next(iter(results.values())))
+    over = f"median of {seeds} seeds" if seeds > 1 else "1 seed"
+    what = f"{REPORT[row]['title']}: {level:.0%} right"
     earliest, latest = min(medians.values()), max(medians.values())
     if earliest == latest:
-        return f"{what} {from_step(earliest)} for all ({over})"
+        everywhere = " by all" if len(medians) > 1 else ""
+        return f"{what} {in_words(earliest)}{everywhere} ({over})"
 
-    def which(step):
-        return " and ".join(label(row, arm) for arm in medians if medians[arm] == step)
+    def who(step):
+        found = [label(row, arm) for arm in medians if medians[arm] == step]
+        return " and ".join(found) if len(found) <= 2 else f"{len(found)} of {len(medians)}"
 
-    def say(step):
-        found = [arm for arm in medians if medians[arm] == step]
-        return which(step) if len(found) <= 2 else f"{len(found)} of {len(medians)}"
-
-    return f"{what}\nfirst with {say(earliest)} (step {earliest:g}), last with {say(latest)} ({from_step(latest)}; {over})"
+    return (
+        f"{what}\nfirst by {who(earliest)} ({in_words(earliest)}), "
+        f"last by {who(latest)} ({in_words(latest)}; {over})"
+    )
 
 
 def median_step(records, level):
@@ -768,191 +638,165 @@ def median_step(records, level):
     return statistics.median_high(reached(record, level) for record in records)
 
 
-def from_step(step):
-    """A step in words."""
-    return "never" if step == math.inf else f"from step {step:g}"
-
-
-def from_to(steps):
-    """A range of steps in words."""
-    low, high = ("never" if step == math.inf else f"{step:g}" for step in (min(steps), max(steps)))
-    return low if low == high else f"{low} to {high}"
+def in_words(step):
+    """A step that may be infinity."""
+    return "never" if step == math.inf else f"from step {step}"
 
 
 # ---------------------------------------------------------------------------------------------------
 # The page and the numbers.
 
 RULE = f"""\
-A claim is put to each seed by itself: is it true of this seed's runs? From the number of seeds that
-say yes follows how probable it is that most seeds would (the posterior probability of a share above
-one half, from a uniform prior). At {CONFIDENCE:.0%} or more the claim **holds**; at {1 - CONFIDENCE:.0%} or less it **does not
-hold**; in between it **cannot be told from this many seeds**. With three seeds that takes all three to
-agree. A row holds if all its claims do, and does not if one does not. "By step N" allows for the {READING_ERROR - 1:.0%} to
-which the report's figures can be read, rounded up to the next measurement (every {pt.EVALUATE_EVERY} steps).
+A claim is put to each seed by itself: is it true of this seed's runs? From the number of seeds that say yes
+follows how probable it is that most seeds would (the posterior probability of a share above one half, from a
+uniform prior). At {CONFIDENCE:.0%} or more the claim **holds**; at {1 - CONFIDENCE:.0%} or less it **does not hold**; in between it **cannot be
+told from this many seeds**. With three seeds, all three must agree. A row holds if all its claims do, and does
+not hold if one of them does not. "By step N" allows for the {READING_ERROR - 1:.0%} to which the report's figures can be read,
+rounded up to the next measurement (every {pt.EVALUATE_EVERY} steps).
 """
+RESULTS_BEGIN, RESULTS_END = "<!-- results, written by source.py -->", "<!-- end of results -->"
+NO_VERDICT = "no verdict: these settings are not the report's"
 
 
 def differences(row):
-    """How the settings of a row differ from the report's, so that its claims are not about them."""
+    """How a row's settings differ from the report's, so that the claims are not about them.
+
+    More steps do not count, nor does the batch: the page says for each row where it works less.
+    """
     found = []
-    for field, value in REPORT[row]["settings"].items():
-        ours = ROWS[row][field]
+    for field in ("digitlen", "cell", "layers", "lr", "steps"):
+        ours, report = ROWS[row][field], REPORT[row]["settings"][field]
         if field == "steps":
-            same = ours >= value
-        elif isinstance(value, list):
-            same = isinstance(ours, list) and set(value) <= set(ours)
+            same = ours >= report
+        elif isinstance(report, list):
+            same = isinstance(ours, list) and set(report) <= set(ours)
         else:
-            same = ours in (value, [value])
+            same = ours in (report, [report])
         if not same:
-            found.append(f"{field} is {ours}, the report's is {value}")
+            found.append(f"{field} is {ours}, the report's is {report}")
     return found
 
 
 def judge(row, results):
-    """{claim: (one yes or no a seed, verdict)} of a row; empty if its settings are not the report's."""
+    """{claim: (a yes or no for each seed, verdict)}; empty if the row's settings are not the report's."""
     if differences(row):
         return {}
-    compared = next((v for v in REPORT[row]["settings"].values() if isinstance(v, list)), results)
-    judged = {}
-    for claim, is_true in REPORT[row]["claims"].items():
-        answers = [
-            bool(is_true(dict(zip(compared, records))))
-            for records in zip(*(results[arm] for arm in compared))
-        ]
-        judged[claim] = answers, verdict(answers)
-    return judged
+    claimed = next((value for value in REPORT[row]["settings"].values() if isinstance(value, list)), results)
+    by_seed = [dict(zip(claimed, records)) for records in zip(*(results[arm] for arm in claimed))]
+    answers = {claim: list(map(true, by_seed)) for claim, true in REPORT[row]["claims"].items()}
+    return {claim: (answer, verdict(answer)) for claim, answer in answers.items()}
 
 
 def row_verdict(judged):
     """The verdict of a row from those of its claims."""
-    verdicts = [verdict for _, verdict in judged.values()]
+    found = {verdict for _, verdict in judged.values()}
     for worst in ("does not hold", "cannot be told from this many seeds", "holds"):
-        if worst in verdicts:
+        if worst in found:
             return worst
-    return "no verdict: these settings are not the report's"
+    return NO_VERDICT
 
 
 def less_work(settings):
     """Where a row works less than the report did, in words."""
     said = []
-    if settings["batch_size"] != REPORT_BATCH:
-        said.append(f"{settings['batch_size']} pairs a step, the report had {REPORT_BATCH}")
+    if settings["batch_size"] != SIMPLE_ADDER["batch_size"]:
+        said.append(f"{settings['batch_size']} pairs a step, the report had {SIMPLE_ADDER['batch_size']}")
     if settings["stop_after"]:
-        said.append(
-            f"a run stops after {settings['stop_after']} measurements of 1.0 in a row "
-            "(and is drawn at its last value from there)"
-        )
-    return "; ".join(said) or "nothing: the report's batch, and all the steps"
+        said.append("runs stop at a steady 1.0 (and are drawn at their last value from there)")
+    return "; ".join(said) or "nowhere: the report's batch, and all the steps"
+
+
+def table(head, rows):
+    """A Markdown table as a list of lines."""
+    return ["| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def section(row, results):
-    """The part of the page about one row, in Markdown."""
-    report, settings = REPORT[row], ROWS[row]
-    judged = judge(row, results)
-    level = report["level"]
-    levels = [level] if level == 1.0 else [level, 1.0]
+    """The lines of the page about one row."""
+    report, settings, judged = REPORT[row], ROWS[row], judge(row, results)
     lines = [
-        f"## Row {row}. {report['title']}",
-        "",
-        f"![{report['title']}: loss and accuracy against training step]({picture(row)})",
-        "",
-        f"**The report:** {report['says']}.",
-        "",
-        f"**Verdict: {row_verdict(judged)}.**",
-        "",
+        f"## Row {row}. {report['title']}", "",
+        f"![{report['title']}: loss and accuracy against training step]({picture(row)})", "",
+        f"**The report:** {report['says']}.", "", f"**Verdict: {row_verdict(judged)}.**", "",
     ]
     if judged:
-        lines += ["| claim | true for | verdict |", "| --- | --- | --- |"]
-        for claim, (answers, found) in judged.items():
-            lines.append(f"| {claim} | {sum(answers)} of {len(answers)} seeds | {found} |")
-    else:
-        lines += [f"- {difference}" for difference in differences(row)]
-    lines += [
-        "",
-        "**Measured** (median over the seeds, and range):",
-        "",
-        "| | "
-        + " | ".join(f"accuracy {value:g} from step" for value in levels)
-        + " | last loss | last accuracy | steps run | ms a step |",
-        "| --- |" + " --- |" * (len(levels) + 4),
-    ]
-    for arm, records in results.items():
-        complete = [record for record in records if record["measured_at"]]
-        cells = [label(row, arm) if arm is not None else "all seeds"]
-        for value in levels:
-            steps = [reached(record, value) for record in records]
-            median = median_step(records, value)
-            cells.append(f"{'never' if median == math.inf else median} ({from_to(steps)})")
-        for values in (
-            [record["loss"][-1] for record in complete],
-            [record["accuracy"][-1] for record in complete],
-            [len(record["loss"]) for record in records],
-            [record["ms_per_step"] for record in records],
-        ):
-            cells.append(spread(values))
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += [
-        f"\n{title_of(row, arm, {'seed': seed})}: {record['error']}."
+        lines += table(["claim", "true for", "verdict"], [
+            [claim, f"{sum(answers)} of {len(answers)} seeds", found]
+            for claim, (answers, found) in judged.items()
+        ])
+    lines += [f"- {difference}" for difference in differences(row)]
+    levels = sorted({report["level"], 1.0})
+    head = [f"{level:.0%} right from step" for level in levels]
+    lines += ["", "**Measured** (median over the seeds, and range):", ""]
+    lines += table(["", *head, "last loss", "last accuracy", "steps run", "ms a step"], [
+        [label(row, arm) or "all seeds"]
+        + [spread([reached(record, level) for record in records]) for level in levels]
+        + [spread([record[what][-1] for record in records if record[what]]) for what in ("loss", "accuracy")]
+        + [spread([len(record["loss"]) for record in records])]
+        + [spread([record["ms_per_step"] for record in records])]
         for arm, records in results.items()
-        for seed, record in zip(dict.fromkeys(settings["seeds"]), records)
-        if record["error"]
-    ]
-    fixed = {field: value for field, value in settings.items() if not isinstance(value, list)}
+    ])
+    for arm, records in results.items():
+        for seed, record in zip(dict.fromkeys(settings["seeds"]), records):
+            if record["error"]:
+                lines += ["", f"{title_of(row, arm, seed)} ended early: {record['error']}."]
+    fixed = [field for field in settings if field not in compared(settings)]
     lines += [
-        "",
-        (
-            f"Settings: {', '.join(describe(field, value) for field, value in fixed.items())}; "
-            f"seeds {', '.join(map(str, dict.fromkeys(settings['seeds'])))}. Less work than the report: {less_work(settings)}."
-        ),
-        "",
+        "", f"Settings: {', '.join(describe(field, settings[field]) for field in fixed)}.",
+        f"Less work than the report: {less_work(settings)}.", "",
     ]
-    return "\n".join(lines)
+    return lines
 
 
 def spread(values):
-    """Median and range of `values` in words."""
+    """Median and range of `values` in words; an infinite step is one that never came."""
     if not values:
         return "none"
-    median, low, high = (f"{f(values):.3g}" for f in (statistics.median, min, max))
+    median, low, high = (
+        "never" if value == math.inf else f"{value:.4g}"
+        for value in (statistics.median_high(values), min(values), max(values))
+    )
     return median if low == high else f"{median} ({low} to {high})"
 
 
-def write_page(measured, seconds):
-    """Write figures/README.md from `measured`, {row: {arm: records}}."""
-    records = [record for results in measured.values() for arm in results.values() for record in arm]
-    table = ["| row | experiment | claims that hold | verdict |", "| --- | --- | --- | --- |"]
+def overview(measured):
+    """The lines of a table of all rows and their verdicts."""
+    rows = []
     for row, results in measured.items():
         judged = judge(row, results)
         held = sum(found == "holds" for _, found in judged.values())
-        table.append(
-            f"| [{row}](#{anchor(row)}) | {REPORT[row]['title']} | {held} of {len(judged)} | {row_verdict(judged)} |"
-        )
-    found = ", ".join(f"{name} {version}" for name, version in versions().items())
-    data = sum(record["seconds"]["data"] for record in records)
-    training = sum(record["seconds"]["training"] for record in records)
-    head = [
-        "# The report's experiments, measured",
-        "",
-        (
-            f"Written by `source.py`: {len(records)} runs in {seconds / 60:.1f} minutes, {WORKERS} workers. "
-            f"{device_name()}; {found}. The report's own code takes about 115 minutes for one seed on a 2-core CPU. "
-            f"Making the data took {data / training:.1%} of the time that training on it did."
-        ),
-        "",
-        RULE,
-        *table,
-        "",
-        "In the pictures a line is the median over the seeds, a band their range, a diamond the report's own value.",
+        link = f"[{row}. {REPORT[row]['title']}](#{slug(f'Row {row} ' + REPORT[row]['title'])})"
+        rows.append([link, REPORT[row]["says"], f"{held} of {len(judged)}", row_verdict(judged)])
+    return table(["experiment", "the report says", "claims that hold", "verdict"], rows)
+
+
+def write_page(measured, seconds):
+    """Write figures/README.md from `measured`, {row: {arm: records}}, and its table into README.md."""
+    records = [record for results in measured.values() for arm in results.values() for record in arm]
+    data, training = (sum(record["seconds"][what] for record in records) for what in ("data", "training"))
+    conditions = [
+        f"{len(records)} runs, {WORKERS} workers, {seconds / 60:.1f} minutes; {device_name()};",
+        f"{', '.join(map(' '.join, versions().items()))}.",
+    ]
+    rows = overview(measured)
+    lines = [
+        "# The report's experiments, measured", "",
+        "Written by `source.py`.", *conditions,
+        "The report's own code takes about 115 minutes for one seed on a 2-core CPU.",
+        f"Making the data took {data / training:.1%} of the time that training on it did.", "",
+        RULE, *rows, "",
+        "In the pictures a line is the median over the seeds, a band their range, a diamond the report's value.",
         "",
     ]
-    sections = [section(row, results) for row, results in measured.items()]
-    (FIGURES / "README.md").write_text("\n".join(head + sections), encoding="utf-8")
+    for row, results in measured.items():
+        lines += section(row, results)
+    (FIGURES / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
-
-def anchor(row):
-    """GitHub's name for the heading of a row."""
-    heading = f"row {row}. {REPORT[row]['title']}".lower()
-    return "".join(c for c in heading if c.isalnum() or c in " -_").replace(" ", "-")
+    before, _, rest = README.read_text(encoding="utf-8").partition(RESULTS_BEGIN)
+    after = rest.partition(RESULTS_END)[2]
+    linked = [line.replace("](#", f"]({FIGURES.name}/README.md#") for line in rows]
+    middle = "\n".join(["", *conditions, "", *linked, ""])
+    README.write_text(before + RESULTS_BEGIN + middle + RESULTS_END + after, encoding="utf-8")
 
 
 def short(value):
@@ -966,18 +810,14 @@ def short(value):
 
 def write_results(measured, seconds):
     """Write figures/results.json: device, versions and verdicts, then a line with all of each run."""
-    head = {"device": device_name(), "versions": versions(), "workers": WORKERS, "seconds": short(seconds)}
-    head["verdicts"] = {
-        row: {
-            "verdict": row_verdict(judged := judge(row, results)),
-            "claims": {
-                claim: {"seeds": answers, "verdict": found} for claim, (answers, found) in judged.items()
-            },
-        }
-        for row, results in measured.items()
+    judged = {row: judge(row, results) for row, results in measured.items()}
+    head = {
+        "device": device_name(), "versions": versions(), "workers": WORKERS, "seconds": short(seconds),
+        "verdicts": {row: row_verdict(claims) for row, claims in judged.items()},
+        "claims": judged,
     }
     lines = [
-        json.dumps({"row": row, "arm": arm, **settings, **short(finished[kept_path(settings)][0])})
+        json.dumps({"row": row, "arm": arm, "settings": settings, **short(finished[kept_path(settings)][0])})
         for row, arm, settings in plan(measured)
     ]
     text = json.dumps(head, indent=1)[:-2] + ',\n "runs": [\n' + ",\n".join(lines) + "\n]}\n"
@@ -1000,7 +840,7 @@ def run_rows(rows):
     FIGURES.mkdir(exist_ok=True)
     for row, results in measured.items():
         draw_row(row, results)
-        print(f"row {row}: {picture(row)}: {row_verdict(judge(row, results))}")
+        print(f"{FIGURES.name}/{picture(row)}: {row_verdict(judge(row, results))}")
     return measured
 
 
@@ -1017,8 +857,7 @@ def pt_adv_main():
 def main():
     """Run all rows, draw them, and write the page and the numbers."""
     began = time.monotonic()
-    rows = MAIN_ROWS + ADV_ROWS
-    conduct(plan(row for row in rows if row in ROWS))  # all at once, so that no worker waits
+    conduct(plan(ROWS))  # all at once, so that no worker waits for the last run of a part
     measured = pt_main() | pt_adv_main()
     seconds = time.monotonic() - began
     write_results(measured, seconds)
@@ -1033,3 +872,5 @@ if __name__ == "__main__":
         sys.exit("Stopped. Finished runs are kept: run it again to go on.")
     except ValueError as error:
         sys.exit(f"Error: {error}")
+    except BrokenProcessPool:
+        sys.exit("A worker process was ended from outside (out of memory?). Finished runs are kept.")

@@ -1,0 +1,91 @@
+"""Digits and sums against Python's own integers and against columns written out by hand."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from data import gen_data_batch, prepare_batch, results_converter
+
+
+def test_digits_by_hand():
+    num1, num2, results = prepare_batch([58, 0], [64, 7], [122, 7], maxlen=4)
+    assert num1.tolist() == [[8, 5, 0, 0], [0, 0, 0, 0]]
+    assert num2.tolist() == [[4, 6, 0, 0], [7, 0, 0, 0]]
+    assert results.tolist() == [[2, 2, 1, 0], [7, 0, 0, 0]]
+    assert num1.dtype == np.int64
+
+
+def test_arrays_go_straight_into_longtensor():
+    arrays = prepare_batch(*gen_data_batch(3, 0, 99), maxlen=3)
+    for array in arrays:
+        tensor = torch.LongTensor(array)
+        assert tensor.shape == (3, 3)
+        assert tensor.tolist() == array.tolist()
+
+
+def test_a_carry_through_every_position():
+    num1, num2, results = prepare_batch([10**50 - 1], [1], [10**50], maxlen=51)
+    assert num1.tolist() == [[9] * 50 + [0]]
+    assert num2.tolist() == [[1] + [0] * 50]
+    assert results.tolist() == [[0] * 50 + [1]]
+
+
+@pytest.mark.parametrize("digits", [1, 2, 10, 63, 300, 4301, 5000])
+def test_random_numbers_of_every_size_against_python(digits):
+    draw = random.Random(digits)
+    for _ in range(20):
+        sizes = [draw.randint(1, digits) for _ in range(6)]
+        a = [draw.randrange(10**size) for size in sizes[:3]]
+        b = [draw.randrange(10**size) for size in sizes[3:]]
+        arrays = prepare_batch(a, b, [x + y for x, y in zip(a, b)], maxlen=digits + 1)
+        for array, numbers in zip(arrays, (a, b, [x + y for x, y in zip(a, b)])):
+            assert results_converter(array) == numbers
+            # Python's own arithmetic, digit by digit, on one number and a few positions
+            for position in {0, digits // 2, digits}:
+                assert array[0, position] == numbers[0] // 10**position % 10
+
+
+def test_pairs_are_in_range_and_summed():
+    random.seed(0)
+    numbers_1, numbers_2, results = gen_data_batch(500, 3, 7)
+    assert set(numbers_1) == set(numbers_2) == {3, 4, 5, 6, 7}
+    assert results == [a + b for a, b in zip(numbers_1, numbers_2)]
+    assert gen_data_batch(1, 5, 5) == ([5], [5], [10])
+
+
+def test_the_same_seed_draws_the_same_pairs():
+    random.seed(3)
+    first = gen_data_batch(5, 0, 10**40)
+    assert gen_data_batch(5, 0, 10**40) != first
+    random.seed(3)
+    assert gen_data_batch(5, 0, 10**40) == first
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: gen_data_batch(0, 0, 9), "batch_size .* got 0"),
+        (lambda: gen_data_batch(2.5, 0, 9), "batch_size .* got 2.5"),
+        (lambda: gen_data_batch(1, 10, 9), "start=10 and end=9"),
+        (lambda: gen_data_batch(1, -1, 9), "start .* got -1"),
+        (lambda: prepare_batch([1], [1, 2], [2], 3), "Nums1, Nums2 and results .* 1, 2 and 1"),
+        (lambda: prepare_batch([1, 4], [-3, 5], [2, 9], 3), "Nums2 .* negative .* -3"),
+        (lambda: prepare_batch([1], [999], [1000], 3), "results .* maxlen=3 .* 1000"),
+        (lambda: prepare_batch([10**5000], [1], [1], 3), "Nums1 .* maxlen=3 .*5001 characters"),
+        (lambda: prepare_batch([1], [1], [2], 0), "maxlen .* got 0"),
+        (lambda: results_converter([[1, 10]]), "digits 0-9 .* got 10"),
+        (lambda: results_converter([[1, -1]]), "digits 0-9 .* got -1"),
+        (lambda: results_converter([[1.5, 1]]), "digits 0-9 .* got 1.5"),
+        (lambda: results_converter([1, 2]), r"\(batch, digits\), got \(2,\)"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_what_is_no_integer_is_named():
+    with pytest.raises(TypeError, match="Nums1 .*float"):
+        prepare_batch([1.5], [1], [2], 3)
