@@ -31,6 +31,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+import data
 import pt
 from data import check_at_least
 from pt import evaluate, myPTRNNModel, train  # noqa: F401  (the names that the report's lines use)
@@ -228,8 +229,8 @@ REPORT = {
             "the fastest rate is within half a decade of 0.01": lambda arms: (
                 10**-2.5 <= min(arms, key=lambda lr: reached(arms[lr], 1.0)) <= 10**-1.5
             ),
-            "the fastest rate reaches 100% before step 100": lambda arms: (
-                min(reached(record, 1.0) for record in arms.values()) < 100
+            "the fastest rate reaches 100% by step 100": lambda arms: (
+                min(reached(record, 1.0) for record in arms.values()) <= by(100)
             ),
             "the lowest rate (1e-5) never reaches 100%": lambda arms: not all_reach({0: arms[min(arms)]}, 1.0),
             "the highest rate (0.1) does not end at 100%": lambda arms: not ends_right(arms[max(arms)]),
@@ -345,10 +346,13 @@ def device_name():
     return f"CPU, {os.cpu_count()} cores, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
+# The code that makes a run, as it was when this process loaded it.
+CODE = [Path(module.__file__).read_text(encoding="utf-8") for module in (data, pt)]
+
+
 def kept_path(settings):
-    """Where a run is kept: the name has settings, device, versions and the code that makes the run."""
-    code = [Path(module.__file__).read_text() for module in (pt, sys.modules["data"])]
-    text = json.dumps([settings, device_name(), versions(), code], sort_keys=True)
+    """Where a run is kept: the name stands for its settings, device, versions and code."""
+    text = json.dumps([settings, device_name(), versions(), CODE], sort_keys=True)
     return KEPT / hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -400,24 +404,23 @@ def work(settings, path):
     return run, ""
 
 
-finished = {}  # the runs that this process has trained or taken over, by path
+finished = {}  # the runs (record, weights) that this process has trained or taken over, by path
 
 
 def conduct(runs):
-    """The (record, weights) of each of `runs`: finished in this process, kept, or trained now.
+    """Have all of `runs` finished: taken over if they are kept, else trained now. Returns how many were.
 
     A run whose loss is not finite ends with its record's error set, and the others go on.
     """
-    paths = [kept_path(settings) for _, _, settings in runs]
-    unknown = [path for path in dict.fromkeys(paths) if path not in finished]
-    taken_over = {path: run for path in unknown if (run := kept(path))}
+    todo = {path: run for run in runs if (path := kept_path(run[2])) not in finished}
+    taken_over = {path: run for path in todo if (run := kept(path))}
     if taken_over:
         print(f"Taken over: {len(taken_over)} finished runs. To train all afresh, delete {KEPT.name}/.")
     finished.update(taken_over)
-    todo = {path: run for path, run in zip(paths, runs) if path not in finished}
+    todo = {path: run for path, run in todo.items() if path not in finished}
     if todo:
         finished.update(train_all(todo))
-    return [finished[path] for path in paths]
+    return len(taken_over)
 
 
 def train_all(todo):
@@ -770,12 +773,14 @@ def overview(measured):
     return table(["experiment", "the report says", "claims that hold", "verdict"], rows)
 
 
-def write_page(measured, seconds):
+def write_page(measured, seconds, taken_over):
     """Write figures/README.md from `measured`, {row: {arm: records}}, and its table into README.md."""
     records = [record for results in measured.values() for arm in results.values() for record in arm]
-    data, training = (sum(record["seconds"][what] for record in records) for what in ("data", "training"))
+    drawing, training = (sum(r["seconds"][what] for r in records) for what in ("data", "training"))
+    work = sum(record["total_seconds"] for record in records)
     conditions = [
-        f"{len(records)} runs, {WORKERS} workers, {seconds / 60:.1f} minutes; {device_name()};",
+        f"{len(records)} runs, {work / 60:.1f} minutes of work; {taken_over} of them were kept from before and",
+        f"{WORKERS} workers did the others in {seconds / 60:.1f} minutes. {device_name()};",
         f"{', '.join(map(' '.join, versions().items()))}.",
     ]
     rows = overview(measured)
@@ -783,7 +788,7 @@ def write_page(measured, seconds):
         "# The report's experiments, measured", "",
         "Written by `source.py`.", *conditions,
         "The report's own code takes about 115 minutes for one seed on a 2-core CPU.",
-        f"Making the data took {data / training:.1%} of the time that training on it did.", "",
+        f"Making the data took {drawing / training:.1%} of the time that training on it did.", "",
         RULE, *rows, "",
         "In the pictures a line is the median over the seeds, a band their range, a diamond the report's value.",
         "",
@@ -808,11 +813,12 @@ def short(value):
     return {key: short(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def write_results(measured, seconds):
+def write_results(measured, seconds, taken_over):
     """Write figures/results.json: device, versions and verdicts, then a line with all of each run."""
     judged = {row: judge(row, results) for row, results in measured.items()}
     head = {
         "device": device_name(), "versions": versions(), "workers": WORKERS, "seconds": short(seconds),
+        "taken_over": taken_over,
         "verdicts": {row: row_verdict(claims) for row, claims in judged.items()},
         "claims": judged,
     }
@@ -834,8 +840,10 @@ ADV_ROWS = [4, 5, 6, 7, 8, 9]
 def run_rows(rows):
     """Train and draw `rows`, those of them that ROWS has; returns {row: {arm: records}}."""
     runs = plan(row for row in rows if row in ROWS)
+    conduct(runs)
     measured = {}
-    for (row, arm, _), (record, _) in zip(runs, conduct(runs)):
+    for row, arm, settings in runs:
+        record, _ = finished[kept_path(settings)]
         measured.setdefault(row, {}).setdefault(arm, []).append(record)
     FIGURES.mkdir(exist_ok=True)
     for row, results in measured.items():
@@ -857,11 +865,11 @@ def pt_adv_main():
 def main():
     """Run all rows, draw them, and write the page and the numbers."""
     began = time.monotonic()
-    conduct(plan(ROWS))  # all at once, so that no worker waits for the last run of a part
+    taken_over = conduct(plan(ROWS))  # all at once, so that no worker waits for the last run of a part
     measured = pt_main() | pt_adv_main()
     seconds = time.monotonic() - began
-    write_results(measured, seconds)
-    write_page(measured, seconds)
+    write_results(measured, seconds, taken_over)
+    write_page(measured, seconds, taken_over)
     print(f"Done in {seconds / 60:.1f} minutes: see {FIGURES.name}/README.md")
 
 
