@@ -643,7 +643,7 @@ def median_step(records, level):
 
 def in_words(step):
     """A step that may be infinity."""
-    return "never" if step == math.inf else f"from step {step}"
+    return "never" if step == math.inf else f"first at step {step}"
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -729,7 +729,7 @@ def section(row, results):
         ])
     lines += [f"- {difference}" for difference in differences(row)]
     levels = sorted({report["level"], 1.0})
-    head = [f"{level:.0%} right from step" for level in levels]
+    head = [f"{level:.0%} right first at step" for level in levels]
     lines += ["", "**Measured** (median over the seeds, and range):", ""]
     lines += table(["", *head, "last loss", "last accuracy", "steps run", "ms a step"], [
         [label(row, arm) or "all seeds"]
