@@ -432,7 +432,7 @@ def train_all(todo):
     titles = {path: title_of(row, arm, settings["seed"]) for path, (row, arm, settings) in todo.items()}
     shares = dict.fromkeys(todo, 0.0)  # the part of each run that is done
     form = "{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
-    bar = tqdm(total=sum(costs.values()), bar_format=form, dynamic_ncols=True)
+    bar = tqdm(total=sum(costs.values()), bar_format=form, mininterval=1, dynamic_ncols=True)
 
     def advance(path, share):
         bar.update(costs[path] * (share - shares[path]))
@@ -451,7 +451,7 @@ def train_all(todo):
         longest_first = sorted(todo, key=costs.get, reverse=True)
         waiting = {workers.submit(work, todo[path][2], path): path for path in longest_first}
         while waiting:
-            ended, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            ended, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
             while not queue.empty():
                 show(*queue.get())
             bar.refresh()
@@ -631,8 +631,7 @@ def seen(row, results):
         return " and ".join(found) if len(found) <= 2 else f"{len(found)} of {len(medians)}"
 
     return (
-        f"{what}\nfirst by {who(earliest)} ({in_words(earliest)}), "
-        f"last by {who(latest)} ({in_words(latest)}; {over})"
+        f"{what}\n{in_words(earliest)} by {who(earliest)}, {in_words(latest)} by {who(latest)} ({over})"
     )
 
 
