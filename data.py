@@ -11,6 +11,7 @@ and in every column the digit of the sum is (digit + digit + carry) mod 10.
 Numbers are Python's own integers, so the sum that labels a pair is exact at any length.
 """
 
+import decimal
 import operator
 import random
 import sys
@@ -99,3 +100,84 @@ def brief(number):
     """An integer as text for an error message, its middle left out where it is long."""
     text = str(number)
     return text if len(text) <= 24 else f"{text[:8]}...{text[-8:]} ({len(text)} characters)"
+
+
+def gen_carry_rich_batch(batch_size, digitlen):
+    """Draw random pairs of up to `digitlen` digits with carry chains of every length.
+
+    In a uniform pair only one position in ten has digits that sum to 9 and so passes a carry on. Here
+    each pair draws its own share of such positions, uniform over [0, 1]; the other positions are
+    uniform. Returns and raises as `gen_data_batch`, and uses the same `random` state.
+    """
+    check_at_least("batch_size", batch_size, 1)
+    check_at_least("digitlen", digitlen, 1)
+    digits_1, digits_2 = carry_rich_digits(batch_size, digitlen)
+    numbers_1, numbers_2 = results_converter(digits_1), results_converter(digits_2)
+    return numbers_1, numbers_2, [a + b for a, b in zip(numbers_1, numbers_2)]
+
+
+def carry_rich_digits(batch_size, digitlen):
+    """The digits (batch_size, digitlen) of both numbers of carry-rich pairs; see the function above."""
+    draws = np.random.default_rng(random.getrandbits(64))
+    digits_1, digits_2 = draws.integers(0, 10, (2, batch_size, digitlen), dtype=np.uint8)
+    propagates = draws.random((batch_size, digitlen), dtype=np.float32) < draws.random((batch_size, 1))
+    return digits_1, np.where(propagates, 9 - digits_1, digits_2)
+
+
+def chain_digits(batch_size, digitlen, chain):
+    """The digits of pairs whose longest carry chain is `chain`: a carry goes into that many positions.
+
+    One chain, at a random place, of `digitlen` positions at most; no other carry anywhere. Returns and
+    draws as `carry_rich_digits`.
+    """
+    check_at_least("batch_size", batch_size, 1)
+    if not 0 <= chain <= digitlen:
+        raise ValueError(f"chain must be from 0 to digitlen={digitlen}, got {chain!r}")
+    draws = np.random.default_rng(random.getrandbits(64))
+    total = draws.integers(0, 9, (batch_size, digitlen))  # of both digits: 8 at most carries nothing
+    if chain:
+        first = draws.integers(0, digitlen - chain + 1, batch_size)
+        position = np.arange(digitlen)
+        total[(position > first[:, None]) & (position < first[:, None] + chain)] = 9
+        total[np.arange(batch_size), first] = draws.integers(10, 19, batch_size)
+    digits_1 = draws.integers(np.maximum(total - 9, 0), np.minimum(total, 9) + 1)
+    return digits_1.astype(np.uint8), (total - digits_1).astype(np.uint8)
+
+
+def sum_digits(digits_1, digits_2):
+    """The digits of exact sums, (batch, digits + 1), for two arrays of digits (batch, digits).
+
+    By Python's decimal arithmetic: as exact as its integers, and it takes a million digits in its stride,
+    where `int` and `str` take time with the square of the length.
+    """
+    sums = np.empty((len(digits_1), digits_1.shape[1] + 1), dtype=np.uint8)
+    with decimal.localcontext(prec=sums.shape[1], Emax=decimal.MAX_EMAX):
+        for row, pair in zip(sums, zip(digits_1, digits_2)):
+            a, b = (decimal.Decimal((digits[::-1] + ord("0")).tobytes().decode()) for digits in pair)
+            text = f"{a + b:f}".zfill(len(row))
+            row[:] = np.frombuffer(text.encode("ascii"), dtype=np.uint8)[::-1] - ord("0")
+    return sums
+
+
+def named_pairs(digitlen):
+    """Pairs of up to `digitlen` digits that test a rule, not luck: {name: (number_1, number_2)}."""
+    check_at_least("digitlen", digitlen, 2)
+    ones = (10**digitlen - 1) // 9  # 111...1
+    nines, tens = 9 * ones, 10 ** (digitlen - 1)
+    alternating = int(("90" * digitlen)[:digitlen])
+    mixed = int(("1234567890" * digitlen)[:digitlen])
+    return {
+        "0 + 0": (0, 0),
+        "999...9 + 1": (nines, 1),
+        "1 + 999...9": (1, nines),
+        "999...9 + 0": (nines, 0),
+        "999...9 + 999...9": (nines, nines),
+        "555...5 + 444...4": (5 * ones, 4 * ones),
+        "555...5 + 444...45": (5 * ones, 4 * ones + 1),
+        "9090... + 0909...": (alternating, nines - alternating),
+        "9090... + 0909... + 1": (alternating, nines - alternating + 1),
+        "a + a, a = 123456789012...": (mixed, mixed),
+        "10^k + 10^k": (tens, tens),
+        "10^k + (10^k - 1)": (tens, tens - 1),
+        "5 * 10^k + 5 * 10^k": (5 * tens, 5 * tens),
+    }

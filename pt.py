@@ -4,15 +4,25 @@ The model reads two numbers digit by digit, least significant digit first, and s
 sum at each position. This module knows one model and one run; which runs there are is `source.py`'s.
 """
 
+import functools
 import math
+import operator
 import os
 import random
 import time
 
+import numpy as np
 import torch
 from torch import nn
 
-from data import check_at_least, gen_data_batch, prepare_batch
+from data import (
+    check_at_least,
+    gen_carry_rich_batch,
+    gen_data_batch,
+    prepare_batch,
+    results_converter,
+    to_digits,
+)
 
 DIGITS = 10  # the classes 0-9
 EMBEDDING = 32  # numbers that stand for one digit
@@ -20,6 +30,7 @@ HIDDEN = 64  # hidden units a layer; also the width of the input, two digits emb
 CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 EVALUATE_EVERY = 10  # steps between two measurements of the accuracy, as in the report
 PRINT_EVERY = 50  # steps between two printed lines, as in the report
+PART = 2**14  # positions that `add_digits` reads at a time
 
 # How a long recurrence is cut up on the CPU; see `scan_in_chunks`.
 CHUNK = 64  # positions a chunk
@@ -151,7 +162,7 @@ def scan_in_chunks(scan, inputs, start):
     out = scan_side_by_side(inputs, starts)
     while True:
         ends = out[-1, :-1]
-        wrong = (ends - starts[1:]).abs().amax((1, 2)) > CUT_TOLERANCE * out.abs().max()
+        wrong = (ends - starts[1:]).abs().amax((1, 2)) > CUT_TOLERANCE * ends.abs().max()
         if not wrong.any():
             return out.transpose(0, 1).flatten(0, 1)[:time]
         again = 1 + wrong.nonzero()[:, 0]
@@ -164,9 +175,9 @@ def test_range(digitlen):
     return 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1
 
 
-def draw(batch_size, start, end, digitlen, device):
-    """Random pairs from [start, end] as three LongTensors (batch_size, digitlen + 1) on `device`."""
-    arrays = prepare_batch(*gen_data_batch(batch_size, start, end), maxlen=digitlen + 1)
+def to_tensors(numbers, digitlen, device):
+    """(numbers_1, numbers_2, results) as three LongTensors (batch, digitlen + 1) on `device`."""
+    arrays = prepare_batch(*numbers, maxlen=digitlen + 1)
     return [torch.from_numpy(array).to(device, non_blocking=True) for array in arrays]
 
 
@@ -189,13 +200,14 @@ def train(
     digitlen=10,
     batch_size=100,
     test_size=200,
+    pairs="uniform",
     stop_after=None,
     log=None,
 ):
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
-    Pairs are drawn from [0, 5 * 10^(digitlen-1)], `batch_size` a step; the loss is the cross-entropy
-    over all positions. Every 10 steps the accuracy is measured on `test_size` fresh test pairs (see
+    `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "carry_rich", with carry
+    chains of every length; `batch_size` of them a step. The loss is the cross-entropy over all positions. Every 10 steps the accuracy is measured on `test_size` fresh test pairs (see
     `evaluate`). With `stop_after`, training ends once the accuracy was 1.0 that many times in a row.
     `log(step, loss, accuracy)` is called at each measurement; the default prints every fifth.
 
@@ -204,12 +216,15 @@ def train(
     "training", "evaluation"}}. Raises ValueError for a bad argument before any work, and
     FloatingPointError at a loss that is not finite; `model.curves` then has what came before.
     """
-    check_training(steps, digitlen, batch_size, test_size, stop_after)
+    check_training(steps, digitlen, batch_size, test_size, pairs, stop_after)
     device = check_device(device)
     log = log or print_line
     seconds = {"data": 0.0, "training": 0.0, "evaluation": 0.0}
     curves = model.curves = {"loss": [], "accuracy": [], "measured_at": [], "seconds": seconds}
-    end = 5 * 10 ** (digitlen - 1)
+    if pairs == "uniform":
+        draw = functools.partial(gen_data_batch, batch_size, 0, 5 * 10 ** (digitlen - 1))
+    else:
+        draw = functools.partial(gen_carry_rich_batch, batch_size, digitlen)
     pending = []  # losses still on the device: reading each one at once would make a GPU wait
     clock = time.perf_counter()
 
@@ -219,7 +234,7 @@ def train(
         seconds[what] += clock - before
 
     for step in range(1, steps + 1):
-        num1, num2, results = draw(batch_size, 0, end, digitlen, device)
+        num1, num2, results = to_tensors(draw(), digitlen, device)
         charge("data")
         model.train()
         optimizer.zero_grad()
@@ -244,12 +259,14 @@ def train(
     return curves
 
 
-def check_training(steps, digitlen, batch_size, test_size, stop_after):
+def check_training(steps, digitlen, batch_size, test_size, pairs, stop_after):
     """Raise ValueError, naming the argument, for what `train` cannot work with."""
     check_at_least("steps", steps, 1)
     check_at_least("digitlen", digitlen, 1)
     check_at_least("batch_size", batch_size, 1)
     check_at_least("test_size", test_size, 1)
+    if pairs not in ("uniform", "carry_rich"):
+        raise ValueError(f"pairs must be 'uniform' or 'carry_rich', got {pairs!r}")
     if stop_after is not None:
         check_at_least("stop_after", stop_after, 1)
 
@@ -288,16 +305,60 @@ def evaluate(model, device="cpu", digitlen=10, batch_size=200):
     check_at_least("batch_size", batch_size, 1)
     device = check_device(device)
     model.eval()
-    num1, num2, results = draw(batch_size, *test_range(digitlen), digitlen, device)
+    num1, num2, results = to_tensors(gen_data_batch(batch_size, *test_range(digitlen)), digitlen, device)
     right = (model(num1, num2).argmax(-1) == results).all(-1)
     return right.sum().item() / batch_size
+
+
+@torch.no_grad()
+def add_digits(model, digits_1, digits_2):
+    """Add digit arrays (batch, digits) of any length with `model`: the digits of its answers, uint8.
+
+    The numbers are read in parts, the hidden state carried on from one to the next, so that memory does
+    not grow with their length. The answer has as many digits: a carry out of the last one is dropped.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    answer, hidden = np.empty(digits_1.shape, dtype=np.uint8), None
+    for begin in range(0, digits_1.shape[1], PART):
+        part = slice(begin, begin + PART)
+        num1, num2 = (torch.from_numpy(d[:, part].astype(np.int64)).to(device) for d in (digits_1, digits_2))
+        logits, hidden = model.read(num1, num2, hidden)
+        answer[:, part] = logits.argmax(-1).cpu().numpy()
+    return answer
+
+
+def add(model, number_1, number_2):
+    """The sum of two integers of any length, as `model` adds them: an integer.
+
+    Raises TypeError for what is no integer, ValueError for a negative number.
+    """
+    numbers = []
+    for name, number in (("number_1", number_1), ("number_2", number_2)):
+        if not hasattr(number, "__index__"):
+            raise TypeError(f"{name} must be an integer, got {number!r}")
+        check_at_least(name, operator.index(number), 0)
+        numbers.append(operator.index(number))
+    maxlen = len(str(max(numbers))) + 1
+    digits_1, digits_2 = (to_digits("numbers", [number], maxlen) for number in numbers)
+    return results_converter(add_digits(model, digits_1, digits_2))[0]
+
+
+def load(path):
+    """The adder whose weights were saved at `path` by `torch.save(model.state_dict(), path)`."""
+    weights = torch.load(path, weights_only=True)
+    gates = len(weights["rnn.weight_ih_l0"]) // HIDDEN
+    cell = {1: "RNN", 3: "GRU", 4: "LSTM"}[gates]
+    model = Adder(cell, sum(name.startswith("rnn.weight_ih") for name in weights))
+    model.load_state_dict(weights)
+    return model
 
 
 def train_run(settings, log):
     """Train one new adder as `settings` say and return (record, weights).
 
-    `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, stop_after, seed,
-    device. The same settings give the same curves again on the same machine, bit for bit. `record`
+    `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, pairs,
+    stop_after, seed, device. The same settings give the same curves again on the same machine, bit for bit. `record`
     has the curves of `train`, the step of the first measured accuracy of 1.0 or None, seconds in all,
     milliseconds a step, and error: None, or what ended the run early. `weights` is a state_dict.
     """
@@ -308,7 +369,7 @@ def train_run(settings, log):
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
     error = None
     try:
-        names = ("digitlen", "batch_size", "test_size", "stop_after")
+        names = ("digitlen", "batch_size", "test_size", "pairs", "stop_after")
         chosen = {name: settings[name] for name in names}
         train(settings["steps"], model, optimizer, device, log=log, **chosen)
     except FloatingPointError as stopped:
@@ -327,7 +388,7 @@ def train_run(settings, log):
 
 def check_settings(settings):
     """Raise ValueError for a setting that `train_run` cannot work with; returns the device."""
-    names = ("steps", "digitlen", "batch_size", "test_size", "stop_after")
+    names = ("steps", "digitlen", "batch_size", "test_size", "pairs", "stop_after")
     check_training(**{name: settings[name] for name in names})
     Adder(settings["cell"], settings["layers"])
     if not isinstance(settings["lr"], (int, float)) or not settings["lr"] > 0:

@@ -61,6 +61,7 @@ SETTINGS = {
     "steps": 1000,  # training steps, at most
     "batch_size": 100,  # pairs of numbers a step
     "test_size": 200,  # fresh pairs for each measurement of the accuracy, every 10 steps
+    "pairs": "uniform",  # to train on: "uniform", as in the report, or "carry_rich"
     "stop_after": None,  # end a run after this many measurements of 1.0 in a row; None: never
     "seeds": SEEDS,  # one run for each
 }
@@ -504,6 +505,7 @@ def describe(field, value):
         "steps": f"{value} steps",
         "batch_size": f"{value} pairs a step",
         "test_size": f"{value} test pairs",
+        "pairs": f"{value} pairs",
         "stop_after": f"stops after {value} measurements of 1.0 in a row" if value else "runs all its steps",
         "seeds": f"seeds {', '.join(map(str, value))}" if field == "seeds" else "",
     }[field]

@@ -13,7 +13,7 @@ from pt import Adder, evaluate, myPTRNNModel, train, train_run
 
 SETTINGS = {
     "cell": "RNN", "layers": 2, "lr": 1e-3, "digitlen": 10, "steps": 30, "batch_size": 20,
-    "test_size": 20, "stop_after": None, "seed": 0, "device": "cpu",
+    "test_size": 20, "pairs": "uniform", "stop_after": None, "seed": 0, "device": "cpu",
 }  # fmt: skip
 
 
@@ -180,6 +180,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_says_why():
         ({"batch_size": 0}, "batch_size .* got 0"),
         ({"test_size": -1}, "test_size .* got -1"),
         ({"steps": 0}, "steps .* got 0"),
+        ({"pairs": "prime"}, "pairs .* got 'prime'"),
         ({"stop_after": 0}, "stop_after .* got 0"),
         ({"cell": "Transformer"}, "cell .* RNN, GRU, LSTM, got 'Transformer'"),
         ({"layers": 0}, "layers .* got 0"),

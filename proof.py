@@ -1,0 +1,295 @@
+"""Which additions a trained tanh adder can get wrong: none, or not proven.
+
+**The statement.** For every two numbers of any length, the digit with the largest logit is right at every
+position. A computer can check it, because addition's only memory is the carry c in {0, 1}.
+
+**The induction.** Let S_c be the set of all hidden states (of all layers) that any sequence of digit pairs
+ending in carry c can reach. The zero state, where every sum begins, is in S_0; S_1 begins empty. A triple
+(a, b, c), two digits and the carry before them, leads from a state in S_c to one in S_c', where c' = 1 if
+a + b + c >= 10. If in each of the 200 triples, from every state in S_c, the digit (a + b + c) mod 10 has the
+largest logit, then every sum is right, by induction over its digits.
+
+**The boxes.** S_c is not known, but sets that contain it are enough: one interval for each unit of W_hh h,
+for each layer and carry (not of h: this is where the recurrence is tight). With V_c the boxes, u the input of
+a layer (for the first, one of 100 known vectors; above it, the layer below) and v = W_hh h its recurrence:
+
+    z = W_ih u + b + v                    v in V_c                                           (1)
+    h in [tanh(min z), tanh(max z)], widened by the noise                                    (2)
+    v' = W_hh h in W_hh mid(h) +- |W_hh| rad(h)             likewise W_ih h for the layer above  (3)
+    V'_c' = the smallest box that holds v' of all triples that lead to c', and 0 if c' = 0       (4)
+
+(interval arithmetic, as in interval bound propagation, Gowal et al. 2018, arXiv:1810.12715). Begin with
+V_0 = {0} and V_1 empty, and repeat, each time joining the boxes with the ones before and stretching them a
+little further the way that they grow. Once (4) lies inside the boxes that it came from, these hold every
+state that can ever occur: an inductive invariant (for recurrent networks: Jacoby, Barrett, Katz 2020,
+arXiv:2004.02462). Then the least
+
+    margin of d over k = (W_d - W_k) mid(h) - |W_d - W_k| rad(h) + b_d - b_k                 (5)
+
+over all triples, d the right digit and k another, is positive: proven. Anything else, a NaN included, is not.
+
+**Rounding.** The boxes are computed in float64, the adder runs in float32. With u = 2^-24, a sum of n
+products in any order, fused or not, is off by at most g_n times the sum of their absolute values,
+g_n = n u / (1 - n u) (Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1). So
+
+    z      is off by g_132 (|W_ih| |u| + |W_hh| 1 + |b_ih| + |b_hh|): 128 products, 2 biases, since |h| <= 1;
+    tanh   by 4 units in the last place below 1, 4 u (libraries promise 1 or 2), and a state taken over at a
+           cut of `pt.scan_in_chunks` by CUT_TOLERANCE more;
+    (5)    by g_66 (|W_d| 1 + |b_d|) and the same for k: 64 products and a bias.
+
+Each n is one or two above the number of operations. That spare u is 2^29 times float64's own rounding unit,
+so it covers the arithmetic of this proof too. What is allowed for is float32 as IEEE 754 has it, no TF32.
+
+**Training for it.** `train_proven` minimizes the cross-entropy of the worst-case logits (5) after a few rounds
+of (1)-(4), by the very functions that prove. It bounds the loss of every sum from above.
+"""
+
+import copy
+import math
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+import pt
+from data import check_at_least, gen_carry_rich_batch, prepare_batch
+
+# The 200 triples; those that lead to carry 0 are the first 100.
+CARRY, DIGIT_1, DIGIT_2 = torch.cartesian_prod(torch.arange(2), torch.arange(10), torch.arange(10)).T
+ORDER = torch.argsort(CARRY + DIGIT_1 + DIGIT_2 >= 10, stable=True)
+CARRY, DIGIT_1, DIGIT_2 = CARRY[ORDER], DIGIT_1[ORDER], DIGIT_2[ORDER]
+RIGHT = ((CARRY + DIGIT_1 + DIGIT_2) % 10)[:, None]  # the right digit of each, (200, 1)
+
+UNIT = 2.0**-24  # the rounding unit of float32
+MOST_ROUNDS = 40  # boxes that still grow by then are taken not to end
+
+# How `train_proven` trains, for any number of layers. Chosen by trial on seeds 0 to 99.
+DIGITLEN = 10  # digits of the pairs to train on, at most
+BATCH_SIZE = 64
+NOISE = 0.01  # on each hidden unit at each step, in the worst case
+DATA_UNTIL = 0.5  # the share of the steps that learn from pairs
+WORST_FROM = 0.25  # the share of the steps after which the worst case is faded in, over all the rest
+SHRUNK_FOR = 0.4  # the share of the steps, from there on, in which the boxes' radii grow to their real size
+
+
+class Weights(NamedTuple):
+    """What the proof reads off an adder, all in one dtype."""
+
+    first: torch.Tensor  # (200, units): W_ih u + b of the first layer in each triple
+    layers: list  # (W_ih, W_hh, b_ih, b_hh) of each layer
+    dense: torch.Tensor  # (10, units)
+    bias: torch.Tensor  # (10,)
+    of_z: list  # what rounding may add: to z, (units,) for each layer,
+    of_h: float  # to h,
+    of_margin: torch.Tensor | float  # and to the margin of each digit over each other, (10, 10)
+
+
+class Proof(NamedTuple):
+    """What `prove` found. `proven`: every sum of any length is right."""
+
+    proven: bool
+    margin: float  # the least of `margins`
+    noise: float  # the largest noise, on each hidden unit at each step, under which it is still proven
+    fails_at: tuple | None  # where not proven: the (digit, digit, carry) with the least margin
+    margins: torch.Tensor  # (2, 10, 10): the worst-case margin of each carry and pair of digits
+    boxes: list  # for each layer (low, high), each (2, units): around W_hh h of each carry
+
+
+def weights_of(model):
+    """The `Weights` of an adder as they are, for training: nothing allowed for rounding.
+
+    Raises ValueError unless it is a tanh RNN.
+    """
+    if getattr(model.rnn, "mode", None) != "RNN_TANH":
+        raise ValueError(f"model must be a tanh RNN to be proven: {type(model.rnn).__name__} is not supported")
+    layers = model.rnn.all_weights
+    weight_ih, _, bias_ih, bias_hh = layers[0]
+    from_1, from_2 = (model.embed_layer.weight @ half.T for half in weight_ih.chunk(2, 1))
+    first = from_1[DIGIT_1] + from_2[DIGIT_2] + (bias_ih + bias_hh)
+    return Weights(first, layers, model.dense.weight, model.dense.bias, [0.0] * len(layers), 0.0, 0.0)
+
+
+def exact_weights_of(model):
+    """The same in float64 on the CPU, with what float32's rounding may add."""
+    weights = weights_of(copy.deepcopy(model).double().cpu())
+    of_z, largest = [], model.embed_layer.weight.detach().double().cpu().abs().amax(0).repeat(2)
+    for weight_ih, weight_hh, bias_ih, bias_hh in weights.layers:
+        sizes = weight_ih.abs() @ largest + weight_hh.abs().sum(1) + bias_ih.abs() + bias_hh.abs()
+        of_z.append(rounding(132) * sizes)
+        largest = torch.ones_like(bias_ih)  # the input of the layer above
+    of_logit = rounding(66) * (weights.dense.abs().sum(1) + weights.bias.abs())
+    of_h = 4 * UNIT + pt.CUT_TOLERANCE
+    return weights._replace(of_z=of_z, of_h=of_h, of_margin=of_logit[:, None] + of_logit)
+
+
+def rounding(n):
+    """Higham's g_n, the relative error of a float32 sum of n products."""
+    return n * UNIT / (1 - n * UNIT)
+
+
+def start(weights):
+    """The boxes before any digit: V_0 = {0} and V_1 empty, in each layer.
+
+    A layer's boxes are one tensor (2, 2 units), a row for each carry: the low ends, then the high ends
+    with the sign turned. So the smaller end is always the outer one, and an empty box ends at infinity.
+    """
+    zero = weights.layers[0][2].new_zeros(2 * len(weights.layers[0][2]))
+    return [torch.stack((zero, zero + math.inf))] * len(weights.layers)
+
+
+def propagate(weights, boxes, noise, scale=1.0):
+    """One round of (1) to (4): (mid, rad) of the top layer's h in each triple, and the boxes after it.
+
+    Training may shrink the radii by `scale`; a proof never does.
+    """
+    mid, rad, after = None, None, []
+    for (weight_ih, weight_hh, bias_ih, bias_hh), box, error in zip(weights.layers, boxes, weights.of_z):
+        if mid is None:
+            centre, radius = weights.first, error
+        else:
+            centre, radius = mid @ weight_ih.T + (bias_ih + bias_hh), rad @ weight_ih.abs().T + error
+        z = torch.cat((centre - radius, -centre - radius), 1) + box[CARRY]
+        low, high_turned = torch.tanh(z).chunk(2, 1)
+        mid = (low - high_turned) / 2
+        rad = (low + high_turned) * (-scale / 2) + (noise + weights.of_h)
+        centre, radius = mid @ weight_hh.T, rad @ weight_hh.abs().T
+        ends = torch.cat((centre - radius, -centre - radius), 1)
+        if box[1, 0] == math.inf:
+            ends = ends.masked_fill(CARRY[:, None].to(ends.device) == 1, math.inf)
+        joined = ends.unflatten(0, (2, 100)).min(1).values
+        after.append(torch.cat((joined[:1].clamp(max=0.0), joined[1:])))  # the zero state is in V_0
+    return mid, rad, after
+
+
+def worst_case_logits(weights, mid, rad):
+    """Minus (5) for each triple, with h in mid +- rad: (200, 10), 0 at the right digit."""
+    right = RIGHT.to(mid.device)
+    logits = mid @ weights.dense.T + weights.bias
+    differences = (weights.dense[:, None] - weights.dense).abs()
+    slack = (rad @ differences.flatten(0, 1).T).unflatten(1, (10, 10)) + weights.of_margin
+    slack = slack.gather(1, right[..., None].expand(-1, 1, 10))[:, 0]
+    return (logits - logits.gather(1, right) + slack).scatter(1, right, 0.0)
+
+
+def margins_of(weights, mid, rad):
+    """The least margin (5) of each triple, (200,)."""
+    return -worst_case_logits(weights, mid, rad).scatter(1, RIGHT, -math.inf).amax(1)
+
+
+def invariant(weights, boxes, noise):
+    """Boxes that hold every state, from `boxes` on, and the margins (200,) in them.
+
+    `boxes` must lie inside those sought: `start`'s do, and so do those of a smaller noise. Returns (boxes,
+    margins, whether the boxes are inductive).
+    """
+    for rounds in range(MOST_ROUNDS):
+        mid, rad, after = propagate(weights, boxes, noise)
+        if all((new >= old).all() for old, new in zip(boxes, after)):
+            return boxes, margins_of(weights, mid, rad), True
+        if boxes[0][1, 0] < math.inf:
+            # Growth that shrinks by a factor f a round ends within 1 / (1 - f) times itself: go that far
+            # at once, at first as if f were 1/2, then for slower and slower growth.
+            stretch = 2 + rounds / 5
+            after = [old + stretch * (new - old).clamp(max=0) for old, new in zip(boxes, after)]
+        boxes = after
+    return boxes, margins_of(weights, mid, rad), False
+
+
+def is_proven(margins, inductive):
+    """Whether boxes with these margins prove the adder right; a NaN never does."""
+    return inductive and bool((margins > 0).all())
+
+
+@torch.no_grad()
+def prove(model):
+    """Whether `model`, a tanh `Adder` of any depth, adds every two numbers right; see the module's docstring.
+
+    Returns a `Proof`. Raises ValueError for a GRU or LSTM.
+    """
+    weights = exact_weights_of(model)
+    boxes, margins, inductive = invariant(weights, start(weights), 0.0)
+    proven = is_proven(margins, inductive)
+    least = int(margins.argmin())
+    fails_at = None if proven else (int(DIGIT_1[least]), int(DIGIT_2[least]), int(CARRY[least]))
+    noise = most_noise(weights, boxes) if proven else 0.0
+    ends = [(box[:, : box.shape[1] // 2], -box[:, box.shape[1] // 2 :]) for box in boxes]
+    in_order = torch.empty_like(margins).scatter(0, ORDER, margins).view(2, 10, 10)
+    return Proof(proven, float(margins.min()), noise, fails_at, in_order, ends)
+
+
+def most_noise(weights, boxes):
+    """The largest noise that the proof tolerates, found by halving to 10%, rounded down.
+
+    `boxes` are those without noise.
+    """
+    tolerated, refuted = 0.0, 0.08
+    while refuted - tolerated > max(0.1 * refuted, 1e-6):
+        noise = (tolerated + refuted) / 2
+        found, margins, inductive = invariant(weights, boxes, noise)
+        if is_proven(margins, inductive):
+            tolerated, boxes = noise, found
+        else:
+            refuted = noise
+    return tolerated
+
+
+def train_proven(layers=1, seed=0, device="cpu"):
+    """Train a tanh adder of `layers` layers so that it can be proven; returns (model, its `Proof`).
+
+    Adam with a one-cycle learning rate, gradients clipped to norm 1. At first the loss is the usual one, on
+    carry-rich pairs, at last that of the worst case; see the constants above. Raises ValueError for a bad
+    argument.
+    """
+    check_at_least("layers", layers, 1)
+    check_at_least("seed", seed, 0)
+    device = pt.check_device(device)
+    pt.seed_everything(seed)
+    steps, rounds, rate = 100 + 100 * layers, 3 + layers, 0.03 / layers
+    model = pt.Adder("RNN", layers).to(device)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+    with_data = math.ceil(DATA_UNTIL * steps)
+    pairs = prepare_batch(*gen_carry_rich_batch(with_data * BATCH_SIZE, DIGITLEN), maxlen=DIGITLEN + 1)
+    pairs = [torch.from_numpy(array).to(device).view(with_data, BATCH_SIZE, -1) for array in pairs]
+    for step in range(steps):
+        loss = 0.0
+        if step < with_data:
+            num1, num2, results = (array[step] for array in pairs)
+            loss = nn.functional.cross_entropy(model(num1, num2).flatten(0, 1), results.flatten())
+        faded_in = step / steps - WORST_FROM
+        if faded_in > 0:
+            share, scale = faded_in / (1 - WORST_FROM), min(1.0, faded_in / SHRUNK_FOR)
+            loss = loss + share * worst_case_loss(weights_of(model), rounds, scale)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+    return model, prove(model)
+
+
+def worst_case_loss(weights, rounds, scale):
+    """The cross-entropy of the worst-case logits after some rounds from the start; see `propagate`."""
+    boxes = start(weights)
+    for _ in range(rounds):
+        mid, rad, boxes = propagate(weights, boxes, NOISE, scale)
+    return nn.functional.cross_entropy(worst_case_logits(weights, mid, rad), RIGHT[:, 0].to(mid.device))
+
+
+@torch.no_grad()
+def noisy_states(model, num1, num2, noise=0.0):
+    """Run a tanh adder with noise on each hidden unit at each step, uniform over [-noise, noise].
+
+    Takes digits (batch, digits); returns the states of each layer, a list of (digits, batch, units), the
+    noise in them, and the digits of the answer (batch, digits). Without noise the states are the adder's.
+    """
+    weights = weights_of(model)
+    embedded = torch.cat((model.embed_layer(num1), model.embed_layer(num2)), -1).transpose(0, 1)
+    states = [torch.empty(*embedded.shape[:2], len(layer[2]), device=num1.device) for layer in weights.layers]
+    before = [torch.zeros_like(layer[0]) for layer in states]
+    for position, inputs in enumerate(embedded):
+        for layer, (weight_ih, weight_hh, bias_ih, bias_hh) in enumerate(weights.layers):
+            h = torch.tanh(inputs @ weight_ih.T + (bias_ih + bias_hh) + before[layer] @ weight_hh.T)
+            inputs = before[layer] = states[layer][position] = h + noise * (2 * torch.rand_like(h) - 1)
+    return states, model.dense(states[-1]).argmax(-1).T
