@@ -30,7 +30,7 @@ HIDDEN = 64  # hidden units a layer; also the width of the input, two digits emb
 CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 EVALUATE_EVERY = 10  # steps between two measurements of the accuracy, as in the report
 PRINT_EVERY = 50  # steps between two printed lines, as in the report
-PART = 2**14  # positions that `add_digits` reads at a time
+PART = 2**16  # positions, of all numbers together, that `add_digits` reads at a time
 
 # How a long recurrence is cut up on the CPU; see `scan_in_chunks`.
 CHUNK = 64  # positions a chunk
@@ -320,8 +320,9 @@ def add_digits(model, digits_1, digits_2):
     device = next(model.parameters()).device
     model.eval()
     answer, hidden = np.empty(digits_1.shape, dtype=np.uint8), None
-    for begin in range(0, digits_1.shape[1], PART):
-        part = slice(begin, begin + PART)
+    length = max(1, PART // len(digits_1))
+    for begin in range(0, digits_1.shape[1], length):
+        part = slice(begin, begin + length)
         num1, num2 = (torch.from_numpy(d[:, part].astype(np.int64)).to(device) for d in (digits_1, digits_2))
         logits, hidden = model.read(num1, num2, hidden)
         answer[:, part] = logits.argmax(-1).cpu().numpy()

@@ -8,6 +8,7 @@ them (results.json). Change a constant below and run it again: figures and page 
 """
 
 import hashlib
+import inspect
 import io
 import itertools
 import json
@@ -15,26 +16,38 @@ import math
 import multiprocessing
 import os
 import platform
+import random
 import signal
 import statistics
+import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
 import torch
 from matplotlib import pyplot
+from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from tqdm import tqdm
 
 import data
+import proof
 import pt
-from data import check_at_least
-from pt import evaluate, myPTRNNModel, train  # noqa: F401  (the names that the report's lines use)
+from data import (
+    carry_rich_digits,
+    chain_digits,
+    check_at_least,
+    named_pairs,
+    sum_digits,
+)
+from pt import evaluate, myPTRNNModel, train  # noqa: F401  (names in the report's lines)
 
 # ---------------------------------------------------------------------------------------------------
 # The constants to edit.
@@ -65,6 +78,7 @@ SETTINGS = {
     "stop_after": None,  # end a run after this many measurements of 1.0 in a row; None: never
     "seeds": SEEDS,  # one run for each
 }
+FINAL_MODEL = SETTINGS | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 200, "stop_after": STOP_AFTER}
 ROWS = {
     1: SETTINGS,
     2: SETTINGS | {"digitlen": 1000, "steps": 600, "batch_size": 10, "test_size": 50, "stop_after": STOP_AFTER},
@@ -75,8 +89,28 @@ ROWS = {
     | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500, "stop_after": STOP_AFTER},
     7: SETTINGS | {"layers": 3, "lr": np.logspace(-5, -1, 10).tolist(), "steps": 500},
     8: SETTINGS | {"layers": 3, "lr": np.logspace(-2.2, -1.8, 5).tolist(), "steps": 400},
-    9: SETTINGS | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 200, "stop_after": STOP_AFTER},
+    9: FINAL_MODEL,
 }
+
+# The exact part. Seeds of the adders to prove, for each number of layers; their training needs no more.
+PROVEN_SEEDS = {1: list(range(100)), 2: list(range(10)), 3: list(range(10))}
+
+# Adders whose accuracy is measured against the longest carry chain, beside the proven one.
+STRESSED = {
+    "the report's simple adder": SETTINGS,
+    "the report's final model": FINAL_MODEL,
+    "the simple adder, trained on carry-rich pairs": SETTINGS | {"pairs": "carry_rich", "steps": 700},
+}
+
+# The longest carry chain of the pairs to stress them with, all of 1000 digits, and how many pairs of each.
+CHAINS = [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]
+CHAIN_PAIRS = 20
+
+# The digits of the pairs named on the page.
+NAMED_DIGITS = 20
+
+# The lengths at which a proven adder is tested, and how many pairs of each kind.
+LENGTHS = {100: 100, 1000: 100, 10_000: 20, 100_000: 2, 1_000_000: 1}
 
 # Where the pictures, the page and the numbers go; the file whose table of results is kept up to date; and
 # where finished runs are kept (outside git).
@@ -308,27 +342,48 @@ def arms(settings):
     return found
 
 
+class Run(NamedTuple):
+    """One run: what it belongs to, its settings, its name in printed lines, and whether to print its steps."""
+
+    row: int | str
+    arm: object
+    settings: dict
+    title: str
+    spoken: bool = False
+
+
 def plan(rows):
-    """The runs of `rows`: (row, arm, settings of one run) each. Raises ValueError at a bad constant."""
+    """The runs of `rows`. Raises ValueError at a bad constant."""
     check_at_least("WORKERS", WORKERS, 1)
     runs = []
     for row in rows:
         if row not in REPORT:
             raise ValueError(f"ROWS has a row {row!r}, but the report's are {', '.join(map(str, REPORT))}")
-        try:
-            for arm, settings in arms(ROWS[row]).items():
-                for seed in dict.fromkeys(settings.pop("seeds")):
-                    runs.append((row, arm, settings | {"seed": seed, "device": DEVICE}))
-                    pt.check_settings(runs[-1][2])
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"ROWS[{row}]: {error}") from None
-        except KeyError as missing:
-            raise ValueError(f"ROWS[{row}] has no {missing}") from None
+        for arm, settings in checked(f"ROWS[{row}]", ROWS[row]):
+            parts = [f"row {row}", label(row, arm), f"seed {settings['seed']}"]
+            runs.append(Run(row, arm, settings, ", ".join(filter(None, parts)), row in MAIN_ROWS))
+    return runs
+
+
+def checked(name, row):
+    """(arm, settings of one run) of each run of a row, checked; `name` is what an error names."""
+    runs = []
+    try:
+        for arm, settings in arms(row).items():
+            for seed in dict.fromkeys(settings.pop("seeds")):
+                runs.append((arm, settings | {"seed": seed, "device": DEVICE}))
+                pt.check_settings(runs[-1][1])
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}: {error}") from None
+    except KeyError as missing:
+        raise ValueError(f"{name} has no {missing}") from None
     return runs
 
 
 def cost(settings):
     """About how long a run takes, in arbitrary units: for the order of the runs and the bar."""
+    if "kind" in settings:
+        return {"prove": 1e6 * settings.get("layers", 1) ** 2, "check": 4e7}[settings["kind"]]
     cell = {"RNN": 1, "GRU": 2.5, "LSTM": 2.5}[settings["cell"]]
     pairs = settings["batch_size"] + settings["test_size"] / 20
     expected = settings["steps"] * (0.5 if settings["stop_after"] else 1)
@@ -348,12 +403,15 @@ def device_name():
 
 
 # The code that makes a run, as it was when this process loaded it.
-CODE = [Path(module.__file__).read_text(encoding="utf-8") for module in (data, pt)]
+CODE = {module: Path(module.__file__).read_text(encoding="utf-8") for module in (data, pt, proof)}
 
 
 def kept_path(settings):
     """Where a run is kept: the name stands for its settings, device, versions and code."""
-    text = json.dumps([settings, device_name(), versions(), CODE], sort_keys=True)
+    code = [CODE[data], CODE[pt]]
+    if "kind" in settings:
+        code += [CODE[proof], inspect.getsource(KINDS[settings["kind"]])]
+    text = json.dumps([settings, device_name(), versions(), code], sort_keys=True)
     return KEPT / hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -397,7 +455,10 @@ def start_worker(queue):
 
 def work(settings, path):
     """Train one run in a worker and keep it. Returns the run and why it could not be kept, or ""."""
-    run = pt.train_run(settings, log=lambda *measurement: messages.put((path, *measurement)))
+    if "kind" in settings:
+        run = KINDS[settings["kind"]](settings)
+    else:
+        run = pt.train_run(settings, log=lambda *measurement: messages.put((path, *measurement)))
     try:
         keep(path, run)
     except OSError as error:
@@ -413,7 +474,7 @@ def conduct(runs):
 
     A run whose loss is not finite ends with its record's error set, and the others go on.
     """
-    todo = {path: run for run in runs if (path := kept_path(run[2])) not in finished}
+    todo = {path: run for run in runs if (path := kept_path(run.settings)) not in finished}
     taken_over = {path: run for path in todo if (run := kept(path))}
     if taken_over:
         print(f"Taken over: {len(taken_over)} finished runs. To train all afresh, delete {KEPT.name}/.")
@@ -425,12 +486,11 @@ def conduct(runs):
 
 
 def train_all(todo):
-    """Train the runs {path to keep it at: (row, arm, settings)}, the longest first, over WORKERS processes.
+    """Train the runs {path to keep it at: Run}, the longest first, over WORKERS processes.
 
     Yields (path, run) as they end.
     """
-    costs = {path: cost(settings) for path, (_, _, settings) in todo.items()}
-    titles = {path: title_of(row, arm, settings["seed"]) for path, (row, arm, settings) in todo.items()}
+    costs = {path: cost(run.settings) for path, run in todo.items()}
     shares = dict.fromkeys(todo, 0.0)  # the part of each run that is done
     form = "{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
     bar = tqdm(total=sum(costs.values()), bar_format=form, mininterval=1, dynamic_ncols=True)
@@ -440,9 +500,9 @@ def train_all(todo):
         shares[path] = share
 
     def show(path, step, loss, accuracy):
-        advance(path, step / todo[path][2]["steps"])
-        if todo[path][0] in MAIN_ROWS and step % pt.PRINT_EVERY == 0:
-            bar.write(f"{titles[path]}: {pt.line(step, loss, accuracy)}")
+        advance(path, step / todo[path].settings["steps"])
+        if todo[path].spoken and step % pt.PRINT_EVERY == 0:
+            bar.write(f"{todo[path].title}: {pt.line(step, loss, accuracy)}")
 
     context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
     queue = context.Queue()
@@ -450,7 +510,7 @@ def train_all(todo):
     workers = ProcessPoolExecutor(count, context, initializer=start_worker, initargs=(queue,))
     try:
         longest_first = sorted(todo, key=costs.get, reverse=True)
-        waiting = {workers.submit(work, todo[path][2], path): path for path in longest_first}
+        waiting = {workers.submit(work, todo[path].settings, path): path for path in longest_first}
         while waiting:
             ended, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
             while not queue.empty():
@@ -460,7 +520,7 @@ def train_all(todo):
                 path = waiting.pop(future)
                 run, unkept = future.result()
                 advance(path, 1.0)
-                bar.write(f"{titles[path]}: {summary(run[0])}{unkept}")
+                bar.write(f"{todo[path].title}: {summary(run[0])}{unkept}")
                 yield path, run
     except BaseException:
         for process in multiprocessing.active_children():
@@ -471,13 +531,10 @@ def train_all(todo):
         workers.shutdown(cancel_futures=True)
 
 
-def title_of(row, arm, seed):
-    """A run's name in printed lines: "row 4, 3 layers, seed 1"."""
-    return ", ".join(filter(None, [f"row {row}", label(row, arm), f"seed {seed}"]))
-
-
 def summary(record):
     """A run in one line."""
+    if "said" in record:
+        return record["said"]
     if record["error"]:
         return f"ended early: {record['error']}"
     right = f"100% from step {record['first_100']}" if record["first_100"] else "never 100%"
@@ -509,6 +566,167 @@ def describe(field, value):
         "stop_after": f"stops after {value} measurements of 1.0 in a row" if value else "runs all its steps",
         "seeds": f"seeds {', '.join(map(str, value))}" if field == "seeds" else "",
     }[field]
+
+
+# ---------------------------------------------------------------------------------------------------
+# The exact part: from "100% on random numbers" to a proof.
+
+NOISY_BATCHES = 100  # of 1000 pairs of 100 digits: ten million digits
+
+
+def timed(function, *arguments):
+    """(what `function(*arguments)` returns, the seconds that it took)."""
+    began = time.perf_counter()
+    result = function(*arguments)
+    return result, time.perf_counter() - began
+
+
+def prove_run(settings):
+    """Train an adder for the proof and prove it, beside the time of `import torch` in a fresh process."""
+    record = {"error": None, "import_seconds": None}
+    if settings["time_import"]:
+        command = [sys.executable, "-c", "import torch"]
+        _, record["import_seconds"] = timed(lambda: subprocess.run(command, check=True))
+    arguments = settings["layers"], settings["seed"], settings["device"]
+    (model, found), record["train_and_prove_seconds"] = timed(proof.train_proven, *arguments)
+    _, record["prove_seconds"] = timed(proof.prove, model)
+    record["total_seconds"] = record["train_and_prove_seconds"] + record["prove_seconds"]
+    record |= {name: getattr(found, name) for name in ("proven", "margin", "noise", "fails_at")}
+    verdict = "proven" if found.proven else f"not proven, at (digit, digit, carry) {found.fails_at}"
+    record["said"] = f"{verdict}, least margin {found.margin:.2f}, noise to {found.noise:.4f}"
+    return record, {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+
+
+def check_run(settings):
+    """Let a proven adder add: numbers of all lengths, ten million carry-heavy digits, and with noise."""
+    began = time.perf_counter()
+    context = multiprocessing.get_context("spawn")  # a fresh process, to measure its memory
+    with ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(None,)) as child:
+        lengths = child.submit(length_test, settings).result()
+    model, found = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
+    random.seed(settings["seed"])
+    pairs = carry_rich_digits(1000, 10_000)
+    wrong = int((answers(model, *pairs) != sum_digits(*pairs)).sum())
+    noisy_wrong = 0
+    for _ in range(NOISY_BATCHES):
+        pairs = carry_rich_digits(1000, 100)
+        tensors = [torch.from_numpy(digits.astype(np.int64)).to(settings["device"]) for digits in pairs]
+        _, answer = proof.noisy_states(model, *tensors, found.noise)
+        noisy_wrong += int((answer.cpu().numpy() != sum_digits(*pairs)[:, :-1]).sum())
+    record = {
+        "error": None, "lengths": lengths, "proven": found.proven, "noise": found.noise,
+        "digits": 10_000_000, "wrong_digits": wrong,
+        "noisy_digits": NOISY_BATCHES * 100_000, "noisy_wrong_digits": noisy_wrong,
+        "total_seconds": time.perf_counter() - began,
+    }  # fmt: skip
+    record["said"] = f"{wrong} digits wrong of 10 million, {noisy_wrong} with noise {found.noise:.4f}"
+    return record, {}
+
+
+KINDS = {"prove": prove_run, "check": check_run}
+
+
+def answers(model, digits_1, digits_2):
+    """The digits of a model's sums, with room for the last carry, (batch, digits + 1)."""
+    return pt.add_digits(model, *(np.pad(digits, ((0, 0), (0, 1))) for digits in (digits_1, digits_2)))
+
+
+def length_test(settings):
+    """Accuracy, speed and memory of a proven adder at each of the settings' lengths, the shortest first."""
+    model, _ = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
+    random.seed(settings["seed"])
+    found = []
+    for length, count in sorted(settings["lengths"]):
+        nines, one = np.full((1, length), 9, np.uint8), np.eye(1, length, dtype=np.uint8)
+        uniform = np.random.default_rng(random.getrandbits(64)).integers(0, 10, (2, count, length), np.uint8)
+        kinds = {"random": uniform, "carry-heavy": carry_rich_digits(count, length), "999...9 + 1": (nines, one)}
+        for kind, pairs in kinds.items():
+            answer, seconds = timed(answers, model, *pairs)
+            right = (answer == sum_digits(*pairs)).all(1)
+            found.append({
+                "length": length, "kind": kind, "pairs": len(right), "right": int(right.sum()),
+                "digits_per_second": answer.size / seconds, "peak_memory_mb": peak_memory(),
+            })  # fmt: skip
+    return found
+
+
+def peak_memory():
+    """The most memory that this process has held so far, in MB; None where the system does not say."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def exact_plan():
+    """The runs of the exact part, and those whose adders it stresses."""
+    runs = []
+    for name, row in STRESSED.items():
+        for _, settings in checked(f"STRESSED[{name!r}]", row):
+            runs.append(Run("stress", name, settings, f"{name}, seed {settings['seed']}"))
+    timed_seeds = 20
+    for layers, seeds in PROVEN_SEEDS.items():
+        check_at_least("PROVEN_SEEDS layers", layers, 1)
+        for place, seed in enumerate(dict.fromkeys(seeds)):
+            check_at_least("PROVEN_SEEDS seed", seed, 0)
+            settings = {"kind": "prove", "layers": layers, "seed": seed, "device": DEVICE,
+                        "time_import": layers == 1 and place < timed_seeds}  # fmt: skip
+            runs.append(Run("proof", layers, settings, f"proof, {describe('layers', layers)}, seed {seed}"))
+    for layers, seeds in list(PROVEN_SEEDS.items())[:1]:
+        settings = {"kind": "check", "layers": layers, "seed": seeds[0], "device": DEVICE,
+                    "lengths": sorted(LENGTHS.items())}  # fmt: skip
+        runs.append(Run("check", None, settings, "the proven adder, checked"))
+    return runs
+
+
+def adder(settings):
+    """The trained adder of a finished run."""
+    _, weights = finished[kept_path(settings)]
+    model = pt.Adder(settings.get("cell", "RNN"), settings["layers"])
+    model.load_state_dict(weights)
+    return model
+
+
+def stress_test(model):
+    """({chain: accuracy} over CHAIN_PAIRS pairs of 1000 digits each, {named pair: its answer})."""
+    random.seed(0)  # the same pairs for every model
+    accuracy = {}
+    for chain in CHAINS:
+        pairs = chain_digits(CHAIN_PAIRS, max(1000, chain), chain)
+        accuracy[chain] = float((answers(model, *pairs) == sum_digits(*pairs)).all(1).mean())
+    return accuracy, {name: pt.add(model, *pair) for name, pair in named_pairs(NAMED_DIGITS).items()}
+
+
+def exact_main():
+    """Part 3: accuracy against carry chains, numbers of a million digits, and the proof. Returns its numbers.
+
+    None where PROVEN_SEEDS and STRESSED are both empty.
+    """
+    runs = exact_plan()
+    if not runs:
+        return None
+    conduct(runs)
+    records = {}
+    for run in runs:
+        records.setdefault(run.row, {}).setdefault(run.arm, []).append(finished[kept_path(run.settings)][0])
+    FIGURES.mkdir(exist_ok=True)
+    proven = next((run.settings for run in runs if run.row == "proof" and
+                   finished[kept_path(run.settings)][0]["proven"]), None)
+    stressed = [run for run in runs if run.row == "stress"]
+    stressed += [Run("proof", "a proven adder", run.settings, "") for run in runs if run.row == "proof"][: len(SEEDS)]
+    stress = {}
+    for run in stressed:
+        stress.setdefault(run.arm, []).append(stress_test(adder(run.settings)))
+    exact = {"stress": stress, "proof": records.get("proof", {}), "check": records.get("check", {}).get(None, [None])[0]}
+    draw_stress(exact)
+    if exact["check"]:
+        draw_lengths(exact)
+    if proven:
+        model = adder(proven)
+        torch.save(model.state_dict(), FIGURES / "proven_adder.pt")
+        draw_proof({"the proven adder": model} | {run.arm: adder(run.settings) for run in stressed[:1]})
+    return exact
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -561,8 +779,7 @@ def draw_curves(figure, groups, report_accuracy=(), report_loss=()):
             face = colour_of.get(name, "white")
             axes.plot(step, value, "D", color=face, markeredgecolor="black", zorder=3, clip_on=False)
         axes.set_xlabel("training step")
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        finish(axes)
     for axes in panels:
         axes.set_xlim(0, last_step)
     loss, accuracy = panels
@@ -604,6 +821,117 @@ def draw_row(row, results):
     groups = {names[arm]: records for arm, records in results.items()}
     draw_curves(figure, groups, values, [(None, *value) for value in report.get("loss", ())])
     figure.savefig(FIGURES / picture(row))
+
+
+def draw_stress(exact):
+    """Draw accuracy against the longest carry chain: the median over seeds, their range as a band."""
+    figure = Figure(figsize=(10, 4.5), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    last, ends, styles = max(CHAINS), [], itertools.cycle(["o-", "s-", "D-", "^--"])
+    for (name, tests), colour in zip(exact["stress"].items(), colours(len(exact["stress"]))):
+        curves = np.array([[accuracy[chain] for chain in CHAINS] for accuracy, _ in tests])
+        median = np.median(curves, 0)
+        axes.fill_between(CHAINS, curves.min(0), curves.max(0), color=colour, alpha=0.2, linewidth=0)
+        axes.plot(CHAINS, median, next(styles), color=colour, clip_on=False, label=f"{name} ({len(tests)} seeds)")
+        ends.append(f"{median[CHAINS.index(last)]:.0%}")
+    figure.suptitle(f"Right sums at a carry chain of {last} positions, in the legend's order: {', '.join(ends)}")
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(0, last)
+    axes.set_xticks(CHAINS, CHAINS)
+    axes.set_xlabel("longest carry chain in the pair (positions that a carry goes into)")
+    axes.set_ylabel("accuracy (whole sums right)")
+    finish(axes)
+    axes.legend(frameon=False)
+    figure.savefig(FIGURES / "exact1_stress.png")
+
+
+# The longest numbers of published neural adders, in decimal digits; the design's sources.
+PEERS = {
+    "Abacus, 2024": 100,
+    "position coupling, 2024": 200,
+    "Neural GPU, 2016 (2000 bits)": 602,
+    "Patriota, 2024": 1000,
+}
+
+
+def draw_lengths(exact):
+    """Draw the proven adder's accuracy and speed against the length of the numbers."""
+    found = exact["check"]["lengths"]
+    right, pairs = sum(row["right"] for row in found), sum(row["pairs"] for row in found)
+    longest = max(row["length"] for row in found)
+    figure = Figure(figsize=(10, 4), dpi=150, layout="constrained")
+    figure.suptitle(f"Trained at {proof.DIGITLEN} digits, tested to {longest:,}: {right} of {pairs} sums right")
+    accuracy, speed = figure.subplots(1, 2)
+    kinds = dict.fromkeys(row["kind"] for row in found)
+    for kind, colour, marker in zip(kinds, COLOURS, "osD"):
+        rows = [row for row in found if row["kind"] == kind]
+        lengths = [row["length"] for row in rows]
+        accuracy.plot(lengths, [row["right"] / row["pairs"] for row in rows], marker + "-", color=colour, label=kind)
+        speed.plot(lengths, [row["digits_per_second"] for row in rows], marker + "-", color=colour, label=kind)
+    for name, reach in PEERS.items():
+        accuracy.axvline(reach, color="grey", linestyle=":")
+        accuracy.text(reach, 0.03, name, rotation=90, ha="right", va="bottom", fontsize=8, color="dimgrey")
+    accuracy.set_ylim(-0.02, 1.05)
+    accuracy.set_ylabel("accuracy (whole sums right)")
+    speed.set_ylabel("digits of the sum per second")
+    speed.set_yscale("log")
+    for axes in (accuracy, speed):
+        axes.set_xscale("log")
+        axes.set_xlabel("digits of each number (dotted: the peers' reach)" if axes is accuracy else "digits of each number")
+        finish(axes)
+    speed.legend(frameon=False)
+    figure.savefig(FIGURES / "exact2_length.png")
+
+
+def draw_proof(models):
+    """Draw the worst-case margins of all triples of each of `models`, and real states in their boxes."""
+    figure = Figure(figsize=(10, 4.4 * len(models)), dpi=150, layout="constrained")
+    grid = figure.subplots(len(models), 3, width_ratios=(1, 1, 1.6), squeeze=False)
+    said = []
+    for (name, model), (without, carried, plane) in zip(models.items(), grid):
+        found = proof.prove(model)
+        said.append(f"{found.margin:+.1f} for {name}")
+        for axes, margins, what in ((without, found.margins[0], "no carry"), (carried, found.margins[1], "carry")):
+            scale = SymLogNorm(1, vmin=-100, vmax=100)  # linear between -1 and 1
+            image = axes.imshow(margins.numpy(), cmap="PuOr", norm=scale, origin="lower")
+            axes.set_title(f"{name}\n{what} before", fontsize=10)
+            axes.set_xlabel("second digit")
+            axes.set_xticks(range(10))
+            axes.set_yticks(range(10))
+        without.set_ylabel("first digit")
+        figure.colorbar(image, ax=carried, extend="both", label="worst-case margin", shrink=0.8)
+        draw_states(plane, model, found)
+    figure.suptitle("Least worst-case margin over all digits and carries: " + ", ".join(said))
+    figure.savefig(FIGURES / "exact3_proof.png")
+
+
+def draw_states(axes, model, found):
+    """Draw the states of real sums and the proof's box of each carry, for the two units that part them best."""
+    random.seed(0)
+    digits = carry_rich_digits(40, 100)
+    states, _ = proof.noisy_states(model, *(torch.from_numpy(d.astype(np.int64)) for d in digits))
+    recurrent = (states[-1] @ proof.weights_of(model).layers[-1][1].T).detach()
+    columns, sums = digits[0] + digits[1], sum_digits(*digits)
+    before = (sums[:, :-1] - columns) % 10  # the carry into each position
+    after = (columns + before >= 10).T
+    low, high = found.boxes[-1]
+    gap = torch.maximum(low[1] - high[0], low[0] - high[1]) / (high - low).sum(0)
+    x, y = gap.topk(2).indices.tolist()
+    for carry, colour in enumerate(COLOURS[:2]):
+        points = recurrent[torch.from_numpy(after == carry)]
+        axes.plot(points[:, x], points[:, y], ".", color=colour, markersize=3, label=f"carry {carry}: real states")
+        size = high[carry] - low[carry]
+        axes.add_patch(Rectangle((low[carry, x], low[carry, y]), size[x], size[y], fill=False, edgecolor=colour, linewidth=2, label=f"carry {carry}: the proof's box"))
+    axes.set_xlabel(f"(W_hh h) of unit {x}")
+    axes.set_ylabel(f"(W_hh h) of unit {y}")
+    axes.legend(fontsize=8, loc="upper right", markerscale=3)
+    finish(axes)
+
+
+def finish(axes):
+    """The look that all axes share."""
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def picture(row):
@@ -743,13 +1071,85 @@ def section(row, results):
     for arm, records in results.items():
         for seed, record in zip(dict.fromkeys(settings["seeds"]), records):
             if record["error"]:
-                lines += ["", f"{title_of(row, arm, seed)} ended early: {record['error']}."]
+                name = ", ".join(filter(None, [label(row, arm), f"seed {seed}"]))
+                lines += ["", f"Ended early, {name}: {record['error']}."]
     fixed = [field for field in settings if field not in compared(settings)]
     lines += [
         "", f"Settings: {', '.join(describe(field, settings[field]) for field in fixed)}.",
         f"Less work than the report: {less_work(settings)}.", "",
     ]
     return lines
+
+
+def exact_section(exact):
+    """The lines of the page about the exact part."""
+    check, proofs = exact["check"], exact["proof"]
+    lines = [
+        "# The exact adder", "",
+        "A 100% on random pairs says little about carries: in a random pair only one position in ten passes a carry",
+        "on. This part asks for more, in three steps.", "",
+        "## Stress: long carry chains", "", "![accuracy against the longest carry chain](exact1_stress.png)", "",
+        f"Each point is {CHAIN_PAIRS} pairs of 1000 digits with one carry chain; the line is the median over the seeds,",
+        "the band their range. The same models on named pairs of", f"{NAMED_DIGITS} digits, seeds that are right:", "",
+    ]  # fmt: skip
+    pairs = named_pairs(NAMED_DIGITS)
+    lines += table(["pair", *exact["stress"]], [
+        [name, *(f"{sum(answers[name] == sum(pair) for _, answers in tests)} of {len(tests)}"
+                 for tests in exact["stress"].values())]
+        for name, pair in pairs.items()
+    ])  # fmt: skip
+    errors = {model: error for model, tests in exact["stress"].items() if (error := first_error(tests))}
+    for model, error in errors.items():
+        lines += ["", f"One error of {model}: {error}."]
+    if check:
+        lines += ["", "## Length: a million digits", "", "![accuracy and speed against length](exact2_length.png)", "",
+                  f"The adder is trained on pairs of {proof.DIGITLEN} digits at most and reads numbers in parts.", ""]  # fmt: skip
+        lines += table(["digits", "pairs", "right", "digits per second", "peak memory, MB"], [
+            [f"{row['length']:,}", f"{row['pairs']} {row['kind']}", row["right"], f"{row['digits_per_second']:,.0f}",
+             "not known" if row["peak_memory_mb"] is None else f"{row['peak_memory_mb']:.0f}"]
+            for row in check["lengths"]
+        ])  # fmt: skip
+    lines += ["", "## Proof: every sum of any length", ""]
+    if (FIGURES / "exact3_proof.png").exists():
+        lines += ["![worst-case margins and hidden states](exact3_proof.png)", ""]
+    lines += ["`proof.py` says what is proven and how. Every adder that was trained for it:", ""]
+    lines += table(["layers", "proven", "least margin", "noise tolerated", "seconds to train and prove", "proof alone, ms"], [
+        [layers, f"{sum(r['proven'] for r in records)} of {len(records)} seeds", spread([r["margin"] for r in records]),
+         spread([r["noise"] for r in records]), spread([r["train_and_prove_seconds"] for r in records]),
+         spread([1e3 * r["prove_seconds"] for r in records])]
+        for layers, records in proofs.items()
+    ])  # fmt: skip
+    imports = import_times(proofs)
+    if imports:
+        lines += ["", f"To train and prove an adder of one layer takes {imports['train_and_prove']:.2f} s, to `import torch`",
+                  (f"in a fresh process {imports['import_torch']:.2f} s: a ratio of {imports['ratio']:.2f} (medians of "
+                  f"{imports['count']}, measured in turns).")]  # fmt: skip
+    if check:
+        lines += ["", f"The adder of seed 0 got {check['wrong_digits']} of {check['digits']:,} carry-heavy digits wrong, and",
+                  f"{check['noisy_wrong_digits']} of {check['noisy_digits']:,} with noise up to {check['noise']:.4f} on each",
+                  "hidden unit at each step, the most that its proof tolerates."]  # fmt: skip
+    return [*lines, ""]
+
+
+def first_error(tests):
+    """The first named pair that one of a model's `tests` got wrong, in words; None where all are right."""
+    for name, (a, b) in named_pairs(NAMED_DIGITS).items():
+        for _, answers in tests:
+            if answers[name] != a + b:
+                digits = itertools.zip_longest(str(answers[name])[::-1], str(a + b)[::-1], fillvalue="0")
+                place = next(place for place, (said, right) in enumerate(digits, 1) if said != right)
+                return f"{a} + {b} is {a + b}; its answer is {answers[name]}, wrong from digit {place} on, from the right"
+    return None
+
+
+def import_times(proofs):
+    """Medians of the time to train and prove and of `import torch`, where both were measured; else None."""
+    both = [record for record in proofs.get(1, []) if record["import_seconds"]]
+    if not both:
+        return None
+    ours = statistics.median(record["train_and_prove_seconds"] for record in both)
+    imported = statistics.median(record["import_seconds"] for record in both)
+    return {"train_and_prove": ours, "import_torch": imported, "ratio": ours / imported, "count": len(both)}
 
 
 def spread(values):
@@ -774,7 +1174,7 @@ def overview(measured):
     return table(["experiment", "the report says", "claims that hold", "verdict"], rows)
 
 
-def write_page(measured, seconds, taken_over):
+def write_page(measured, exact, seconds, taken_over):
     """Write figures/README.md from `measured`, {row: {arm: records}}, and its table into README.md."""
     records = [record for results in measured.values() for arm in results.values() for record in arm]
     drawing, training = (sum(r["seconds"][what] for r in records) for what in ("data", "training"))
@@ -796,6 +1196,8 @@ def write_page(measured, seconds, taken_over):
     ]
     for row, results in measured.items():
         lines += section(row, results)
+    if exact:
+        lines += exact_section(exact)
     (FIGURES / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
     before, _, rest = README.read_text(encoding="utf-8").partition(RESULTS_BEGIN)
@@ -809,23 +1211,24 @@ def short(value):
     """`value` with its floats at six significant digits, for the file of numbers."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [short(item) for item in value]
     return {key: short(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def write_results(measured, seconds, taken_over):
+def write_results(measured, exact, seconds, taken_over):
     """Write figures/results.json: device, versions and verdicts, then a line with all of each run."""
     judged = {row: judge(row, results) for row, results in measured.items()}
     head = {
         "device": device_name(), "versions": versions(), "workers": WORKERS, "seconds": short(seconds),
         "taken_over": taken_over,
         "verdicts": {row: row_verdict(claims) for row, claims in judged.items()},
-        "claims": judged,
+        "claims": judged, "exact": short(exact), "proof_against_import": exact and short(import_times(exact["proof"])),
     }
     lines = [
-        json.dumps({"row": row, "arm": arm, "settings": settings, **short(finished[kept_path(settings)][0])})
-        for row, arm, settings in plan(measured)
+        json.dumps({"row": run.row, "arm": run.arm, "settings": run.settings,
+                    **short(finished[kept_path(run.settings)][0])})
+        for run in plan(measured)
     ]
     text = json.dumps(head, indent=1)[:-2] + ',\n "runs": [\n' + ",\n".join(lines) + "\n]}\n"
     (FIGURES / "results.json").write_text(text, encoding="utf-8")
@@ -843,9 +1246,9 @@ def run_rows(rows):
     runs = plan(row for row in rows if row in ROWS)
     conduct(runs)
     measured = {}
-    for row, arm, settings in runs:
-        record, _ = finished[kept_path(settings)]
-        measured.setdefault(row, {}).setdefault(arm, []).append(record)
+    for run in runs:
+        record, _ = finished[kept_path(run.settings)]
+        measured.setdefault(run.row, {}).setdefault(run.arm, []).append(record)
     FIGURES.mkdir(exist_ok=True)
     for row, results in measured.items():
         draw_row(row, results)
@@ -864,13 +1267,14 @@ def pt_adv_main():
 
 
 def main():
-    """Run all rows, draw them, and write the page and the numbers."""
+    """Run all three parts, and write the page and the numbers."""
     began = time.monotonic()
-    taken_over = conduct(plan(ROWS))  # all at once, so that no worker waits for the last run of a part
+    taken_over = conduct(plan(ROWS) + exact_plan())  # all at once, so that no worker waits for a part's last run
     measured = pt_main() | pt_adv_main()
+    exact = exact_main()
     seconds = time.monotonic() - began
-    write_results(measured, seconds, taken_over)
-    write_page(measured, seconds, taken_over)
+    write_results(measured, exact, seconds, taken_over)
+    write_page(measured, exact, seconds, taken_over)
     print(f"Done in {seconds / 60:.1f} minutes: see {FIGURES.name}/README.md")
 
 

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from data import gen_data_batch, prepare_batch, results_converter
+from data import (
+    carry_rich_digits,
+    chain_digits,
+    gen_carry_rich_batch,
+    gen_data_batch,
+    named_pairs,
+    prepare_batch,
+    results_converter,
+    sum_digits,
+)
 
 
 def test_digits_by_hand():
@@ -63,6 +72,58 @@ def test_the_same_seed_draws_the_same_pairs():
     assert gen_data_batch(5, 0, 10**40) == first
 
 
+def longest_chain(digits_1, digits_2):
+    """The most positions in a row that a carry goes into, counted as on paper."""
+    carry = longest = current = 0
+    for a, b in zip([*digits_1, 0], [*digits_2, 0]):
+        current = current + 1 if carry else 0
+        longest = max(longest, current)
+        carry = (int(a) + int(b) + carry) // 10
+    return longest
+
+
+@pytest.mark.parametrize("chain", [0, 1, 2, 7, 39, 40])
+def test_chains_have_the_length_asked_for(chain):
+    random.seed(0)
+    digits_1, digits_2 = chain_digits(50, 40, chain)
+    assert digits_1.max() <= 9 and digits_2.max() <= 9
+    assert {longest_chain(*pair) for pair in zip(digits_1, digits_2)} == {chain}
+
+
+def test_carry_rich_pairs_have_chains_of_every_length():
+    random.seed(0)
+    digits = carry_rich_digits(3000, 10)
+    counts = np.bincount([longest_chain(*pair) for pair in zip(*digits)], minlength=11)
+    assert (counts > 0).all() and counts[10] > 30
+    propagates = (digits[0] + digits[1] == 9).mean()
+    assert propagates == pytest.approx(0.55, abs=0.02)  # p on average 1/2, and a tenth of the others by chance
+    numbers_1, numbers_2, results = gen_carry_rich_batch(20, 10)
+    assert results == [a + b for a, b in zip(numbers_1, numbers_2)] and max(numbers_1) < 10**10
+
+
+@pytest.mark.parametrize("length", [1, 2, 19, 20, 500, 5000])
+def test_sums_of_digit_arrays_against_python(length):
+    random.seed(length)
+    pairs = carry_rich_digits(10, length)
+    numbers_1, numbers_2 = map(results_converter, pairs)
+    assert results_converter(sum_digits(*pairs)) == [a + b for a, b in zip(numbers_1, numbers_2)]
+
+
+def test_a_sum_of_two_million_digits():
+    nines, one = np.full((1, 2_000_000), 9, np.uint8), np.eye(1, 2_000_000, dtype=np.uint8)
+    total = sum_digits(nines, one)[0]
+    assert total[-1] == 1 and not total[:-1].any()
+
+
+def test_named_pairs_by_hand():
+    pairs = named_pairs(5)
+    assert pairs["999...9 + 1"] == (99999, 1)
+    assert pairs["555...5 + 444...45"] == (55555, 44445)
+    assert pairs["9090... + 0909... + 1"] == (90909, 9091)
+    assert pairs["10^k + (10^k - 1)"] == (10000, 9999)
+    assert pairs["a + a, a = 123456789012..."] == (12345, 12345)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -75,6 +136,10 @@ def test_the_same_seed_draws_the_same_pairs():
         (lambda: prepare_batch([1], [999], [1000], 3), "results .* maxlen=3 .* 1000"),
         (lambda: prepare_batch([10**5000], [1], [1], 3), "Nums1 .* maxlen=3 .*5001 characters"),
         (lambda: prepare_batch([1], [1], [2], 0), "maxlen .* got 0"),
+        (lambda: gen_carry_rich_batch(0, 5), "batch_size .* got 0"),
+        (lambda: gen_carry_rich_batch(5, 0), "digitlen .* got 0"),
+        (lambda: chain_digits(5, 10, 11), "chain .* digitlen=10, got 11"),
+        (lambda: named_pairs(1), "digitlen .* got 1"),
         (lambda: results_converter([[1, 10]]), "digits 0-9 .* got 10"),
         (lambda: results_converter([[1, -1]]), "digits 0-9 .* got -1"),
         (lambda: results_converter([[1.5, 1]]), "digits 0-9 .* got 1.5"),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import pt
-from data import gen_data_batch, prepare_batch, results_converter
+from data import gen_carry_rich_batch, gen_data_batch, prepare_batch, results_converter
 from pt import Adder, evaluate, myPTRNNModel, train, train_run
 
 SETTINGS = {
@@ -112,22 +112,63 @@ class Oracle(nn.Module):
     def __init__(self, wrong=0):
         super().__init__()
         self.wrong = wrong
+        self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, num1, num2):
-        carry = torch.zeros_like(num1[:, 0])
+        return self.read(num1, num2)[0]
+
+    def read(self, num1, num2, hidden=None):
+        carry = torch.zeros_like(num1[:, 0]) if hidden is None else hidden
         digits = []
         for a, b in zip(num1.T, num2.T):
             digits.append((a + b + carry) % 10)
             carry = (a + b + carry) // 10
         digits = torch.stack(digits, 1)
-        digits[: self.wrong, 3] = (digits[: self.wrong, 3] + 1) % 10
-        return nn.functional.one_hot(digits, 10).float()
+        digits[: self.wrong, 0] = (digits[: self.wrong, 0] + 1) % 10
+        return nn.functional.one_hot(digits, 10).float(), carry
 
 
 def test_evaluate_counts_whole_sums():
     assert evaluate(Oracle(), "cpu", 30) == 1.0
     assert evaluate(Oracle(wrong=50), "cpu", 30, batch_size=200) == 0.75
     assert evaluate(Oracle(wrong=1), "cpu", 5000, batch_size=2) == 0.5
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (123, 456), (999, 1), (1, 10**5000), (10**9000 - 1, 1), (True, 9)])
+def test_add_takes_and_gives_integers(pair, monkeypatch):
+    assert pt.add(Oracle(), *pair) == sum(pair)
+    monkeypatch.setattr(pt, "PART", 7)  # many parts
+    assert pt.add(Oracle(), *pair) == sum(pair)
+
+
+@pytest.mark.parametrize(
+    ("pair", "error", "message"),
+    [
+        ((-1, 5), ValueError, "number_1 .* got -1"),
+        ((5, -(10**50)), ValueError, "number_2 .* got -1"),
+        ((1.5, 5), TypeError, "number_1 must be an integer, got 1.5"),
+        ((5, "7"), TypeError, "number_2 must be an integer, got '7'"),
+    ],
+)
+def test_add_refuses_what_it_cannot_add(pair, error, message):
+    with pytest.raises(error, match=message):
+        pt.add(Oracle(), *pair)
+
+
+@pytest.mark.parametrize(("cell", "layers"), [("RNN", 1), ("GRU", 2), ("LSTM", 3)])
+def test_saved_adders_load(cell, layers, tmp_path):
+    model = Adder(cell, layers)
+    torch.save(model.state_dict(), tmp_path / "adder.pt")
+    loaded = pt.load(tmp_path / "adder.pt")
+    digits = torch.randint(0, 10, (2, 3, 20))
+    assert torch.equal(loaded(*digits), model(*digits))
+
+
+def test_carry_rich_training_draws_carry_rich_pairs(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pt, "gen_carry_rich_batch", lambda *size: drawn.append(size) or gen_carry_rich_batch(*size))
+    train_run(SETTINGS | {"pairs": "carry_rich", "steps": 2}, quiet)
+    assert drawn == [(20, 10), (20, 10)]
 
 
 def test_evaluate_draws_the_reports_test_pairs(monkeypatch):

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+import proof
+import pt
 import source
 from source import evaluate, loss_draw, myPTRNNModel, train
 
@@ -118,7 +120,7 @@ def png_size(path):
     return struct.unpack(">II", content[16:24])
 
 
-def run_tiny(folder, monkeypatch, workers, rows):
+def run_tiny(folder, monkeypatch, workers, rows, **exact):
     """source.main() on `rows` into `folder`; returns what results.json holds."""
     monkeypatch.setattr(source, "FIGURES", folder / "figures")
     monkeypatch.setattr(source, "KEPT", folder / ".runs")
@@ -126,6 +128,8 @@ def run_tiny(folder, monkeypatch, workers, rows):
     monkeypatch.setattr(source, "WORKERS", workers)
     monkeypatch.setattr(source, "finished", {})
     monkeypatch.setattr(source, "ROWS", rows)
+    monkeypatch.setattr(source, "PROVEN_SEEDS", exact.get("PROVEN_SEEDS", {}))
+    monkeypatch.setattr(source, "STRESSED", exact.get("STRESSED", {}))
     folder.mkdir(exist_ok=True)
     source.README.write_text(f"# Before\n{source.RESULTS_BEGIN}outdated{source.RESULTS_END}\nafter\n")
     source.main()
@@ -144,17 +148,22 @@ def test_a_tiny_full_run(tmp_path, monkeypatch, capfd):
     rows[6] |= {"digitlen": 12, "cell": ["RNN", "GRU", "LSTM", "RNN", "GRU"], "layers": [1, 2]}
     rows[7] |= {"lr": np.logspace(-5, -1, 9).tolist() + [1e38]}
     rows[9] |= {"digitlen": 12}
-    results = run_tiny(tmp_path, monkeypatch, 2, rows)
+    monkeypatch.setattr(source, "CHAINS", [0, 3, 1000])
+    monkeypatch.setattr(source, "CHAIN_PAIRS", 3)
+    monkeypatch.setattr(source, "LENGTHS", {300: 2, 100: 2})
+    monkeypatch.setattr(source, "NOISY_BATCHES", 1)
+    exact = {"PROVEN_SEEDS": {1: [0, 3]}, "STRESSED": {"a tiny adder": source.SETTINGS | TINY}}
+    results = run_tiny(tmp_path, monkeypatch, 2, rows, **exact)
     output = capfd.readouterr()
     assert "Warning" not in output.err + output.out
     assert "100%" in output.err, "the bar was there to the end"
 
     figures = tmp_path / "figures"
     pictures = sorted(figures.glob("*.png"))
-    assert [path.name[:4] for path in pictures] == [f"row{row}" for row in range(1, 10)]
+    assert [path.name[:4] for path in pictures] == ["exac"] * 3 + [f"row{row}" for row in range(1, 10)]
     for path in pictures:
         width, height = png_size(path)
-        assert width >= 1400 and height >= 500
+        assert width >= 1400 and 500 <= height <= 1500
     page = (figures / "README.md").read_text()
     for path in pictures:
         assert f"]({path.name})" in page
@@ -176,8 +185,42 @@ def test_a_tiny_full_run(tmp_path, monkeypatch, capfd):
     assert results["versions"]["torch"] == torch.__version__
     broken = [run for run in results["runs"] if run["settings"]["lr"] == 1e38]
     assert len(broken) == 2 and all("try a lower learning rate" in run["error"] for run in broken)
-    assert "row 7, lr 1e+38, seed 0 ended early: the loss is" in page
+    assert "Ended early, lr 1e+38, seed 0: the loss is" in page
     assert output.out.count("ended early") == 2
+
+    assert "| 1 | 2 of 2 seeds |" in page
+    assert "| 999...9 + 1 | 0 of 2 | 2 of 2 |" in page
+    assert "One error of a tiny adder: " in page
+    check = results["exact"]["check"]
+    assert [row["length"] for row in check["lengths"]] == [100] * 3 + [300] * 3
+    assert all(row["right"] == row["pairs"] for row in check["lengths"])
+    assert (check["wrong_digits"], check["noisy_wrong_digits"]) == (0, 0)
+    assert [record["proven"] for record in results["exact"]["proof"]["1"]] == [True, True]
+    assert results["proof_against_import"]["count"] == 2
+    model = pt.load(figures / "proven_adder.pt")
+    assert proof.prove(model).margin == pytest.approx(results["exact"]["proof"]["1"][0]["margin"], rel=1e-5)
+    assert pt.add(model, 123, 456) == 579
+
+
+def test_a_wrong_digit_is_placed_by_hand():
+    tests = [({}, {name: sum(pair) for name, pair in source.named_pairs(source.NAMED_DIGITS).items()})]
+    tests[0][1]["999...9 + 1"] += 7000
+    assert source.first_error(tests) == (
+        "99999999999999999999 + 1 is 100000000000000000000; its answer is 100000000000000007000, "
+        "wrong from digit 4 on, from the right"
+    )
+
+
+def test_constants_of_the_exact_part_are_checked(monkeypatch):
+    monkeypatch.setattr(source, "conduct", lambda runs: pytest.fail("work has begun"))
+    for name, value, message in (
+        ("PROVEN_SEEDS", {0: [1]}, "PROVEN_SEEDS layers .* got 0"),
+        ("PROVEN_SEEDS", {1: [-1]}, "PROVEN_SEEDS seed .* got -1"),
+        ("STRESSED", {"mine": source.SETTINGS | {"pairs": "odd"}}, r"STRESSED\['mine'\]: pairs .* got 'odd'"),
+    ):
+        with monkeypatch.context() as patch, pytest.raises(ValueError, match=message):
+            patch.setattr(source, name, value)
+            source.main()
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path, monkeypatch):
@@ -243,7 +286,7 @@ def test_loss_draw_shows_without_a_path(monkeypatch):
 
 def test_an_edited_script_stops_with_one_line(tmp_path):
     folder = Path(source.__file__).parent
-    for name in ("source.py", "pt.py", "data.py"):
+    for name in ("source.py", "proof.py", "pt.py", "data.py"):
         text = (folder / name).read_text()
         (tmp_path / name).write_text(text.replace("SEEDS = [0, 1, 2]", "SEEDS = [0, -1]"))
     command = [sys.executable, "source.py"]
