@@ -411,3 +411,33 @@ def seed_everything(seed):
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, see PyTorch's notes
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing here reads any
+
+
+def time_steps(digitlen, device, batch_size=100):
+    """(seconds of a training step of the simple adder, GFLOP/s of large matrix products) on `device`.
+
+    Both are the median of three, after one that does not count.
+    """
+    seed_everything(0)
+    model = Adder().to(device)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    pairs = gen_data_batch(batch_size, 0, 5 * 10 ** (digitlen - 1))
+    num1, num2, results = to_tensors(pairs, digitlen, device)
+    matrix = torch.ones(2048, 2048, device=device)
+
+    def step():
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(num1, num2).flatten(0, 1), results.flatten()).backward()
+        optimizer.step()
+
+    def seconds(work):
+        took = []
+        for _ in range(4):
+            began = time.perf_counter()
+            work()
+            if torch.device(device).type == "cuda":
+                torch.cuda.synchronize(device)
+            took.append(time.perf_counter() - began)
+        return sorted(took[1:])[1]
+
+    return seconds(step), 2 * 2048**3 / seconds(lambda: matrix @ matrix) / 1e9

@@ -7,6 +7,8 @@ page that sets the report's claims against what was measured (README.md), and ev
 them (results.json). Change a constant below and run it again: figures and page follow.
 """
 
+import contextlib
+import datetime
 import hashlib
 import inspect
 import io
@@ -31,6 +33,7 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 import torch
+import torch.distributed as dist
 from matplotlib import pyplot
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
@@ -82,11 +85,11 @@ FINAL_MODEL = SETTINGS | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 200
 ROWS = {
     1: SETTINGS,
     2: SETTINGS | {"digitlen": 1000, "steps": 600, "batch_size": 10, "test_size": 50, "stop_after": STOP_AFTER},
-    3: SETTINGS | {"digitlen": 5000, "steps": 2000, "batch_size": 1, "test_size": 20, "stop_after": STOP_AFTER},
+    3: SETTINGS | {"digitlen": 5000, "steps": 2000, "batch_size": 1, "test_size": 10, "stop_after": STOP_AFTER},
     4: SETTINGS | {"layers": [1, 2, 3, 4], "steps": 500},
     5: SETTINGS | {"cell": "GRU", "layers": [1, 2, 3, 4], "steps": 500},
-    6: SETTINGS
-    | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500, "stop_after": STOP_AFTER},
+    6: SETTINGS | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500, "batch_size": 25}
+    | {"stop_after": STOP_AFTER},
     7: SETTINGS | {"layers": 3, "lr": np.logspace(-5, -1, 10).tolist(), "steps": 500},
     8: SETTINGS | {"layers": 3, "lr": np.logspace(-2.2, -1.8, 5).tolist(), "steps": 400},
     9: FINAL_MODEL,
@@ -111,6 +114,9 @@ NAMED_DIGITS = 20
 
 # The lengths at which a proven adder is tested, and how many pairs of each kind.
 LENGTHS = {100: 100, 1000: 100, 10_000: 20, 100_000: 2, 1_000_000: 1}
+
+# The lengths at which a training step of the simple adder is timed, on each device that is there.
+COST_LENGTHS = [10, 100, 1000, 5000]
 
 # Where the pictures, the page and the numbers go; the file whose table of results is kept up to date; and
 # where finished runs are kept (outside git).
@@ -383,7 +389,8 @@ def checked(name, row):
 def cost(settings):
     """About how long a run takes, in arbitrary units: for the order of the runs and the bar."""
     if "kind" in settings:
-        return {"prove": 1e6 * settings.get("layers", 1) ** 2, "check": 4e7}[settings["kind"]]
+        share = settings["layers"] ** 2 if settings["kind"] == "prove" else settings.get("digitlen", 1)
+        return {"prove": 1e6, "check": 4e7, "cost": 4e3}[settings["kind"]] * share
     cell = {"RNN": 1, "GRU": 2.5, "LSTM": 2.5}[settings["cell"]]
     pairs = settings["batch_size"] + settings["test_size"] / 20
     expected = settings["steps"] * (0.5 if settings["stop_after"] else 1)
@@ -395,11 +402,11 @@ def versions():
     return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
 
 
-def device_name():
-    """What DEVICE is: the GPU's name, or the kind of CPU."""
-    if torch.device(DEVICE).type == "cuda":
-        return torch.cuda.get_device_name(DEVICE)
-    return f"CPU, {os.cpu_count()} cores, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+def device_kind(device):
+    """What decides the numbers of a run on `device`: the GPU's name, or the CPU's instruction set."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 
 
 # The code that makes a run, as it was when this process loaded it.
@@ -411,7 +418,7 @@ def kept_path(settings):
     code = [CODE[data], CODE[pt]]
     if "kind" in settings:
         code += [CODE[proof], inspect.getsource(KINDS[settings["kind"]])]
-    text = json.dumps([settings, device_name(), versions(), code], sort_keys=True)
+    text = json.dumps([settings, device_kind(settings["device"]), versions(), code], sort_keys=True)
     return KEPT / hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -422,8 +429,14 @@ def keep(path, run):
     content = payload.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(f".{os.getpid()}")
-    aside.write_bytes(hashlib.sha256(content).digest() + content)
-    aside.replace(path)
+    try:
+        with open(aside, "wb") as file:
+            file.write(hashlib.sha256(content).digest() + content)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def kept(path):
@@ -439,11 +452,10 @@ def kept(path):
 
 
 def start_worker(queue):
-    """Prepare a worker process: one thread, Ctrl-C left to the parent, and never outlive it."""
+    """Prepare a worker process: one thread, and never outlive its parent."""
     global messages
     messages = queue
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
     def follow():
@@ -485,6 +497,55 @@ def conduct(runs):
     return len(taken_over)
 
 
+def conduct_over_ranks(runs):
+    """As `conduct`, the runs shared by the ranks that `torchrun` started; then rank 0 has them all.
+
+    A run that is kept in any rank's folder is taken over. Raises ValueError where the ranks differ in
+    constants, code, versions or device, and SystemExit where a rank is gone.
+    """
+    by_name = {path.name: run for run in runs for path in [kept_path(run.settings)]}
+    try:
+        if any(names != list(by_name) for names in all_ranks(list(by_name))):
+            raise ValueError("the ranks differ in constants, code, versions or device: give them the same")
+        here = [name for name in by_name if (KEPT / name).exists()]
+        anywhere = set(itertools.chain(*all_ranks(here)))
+        missing = sorted(by_name.keys() - anywhere, key=lambda name: (-cost(by_name[name].settings), name))
+        share = missing[dist.get_rank() :: dist.get_world_size()]
+        conduct([by_name[name] for name in here + share])
+        for results in all_ranks({path.name: run for path, run in finished.items()}, to_rank_0=True):
+            finished.update({KEPT / name: run for name, run in results.items()})
+        dist.barrier()  # a rank that left while others still talk would take them along
+        dist.destroy_process_group()
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise SystemExit(f"A rank is gone ({reason}). Finished runs are kept: start it again to go on.") from None
+    return len(anywhere)
+
+
+def all_ranks(value, to_rank_0=False):
+    """The list of every rank's `value`; with `to_rank_0`, an empty list on the other ranks."""
+    values = [None] * dist.get_world_size()
+    if not to_rank_0:
+        dist.all_gather_object(values, value)
+        return values
+    dist.gather_object(value, values if dist.get_rank() == 0 else None)
+    return values if dist.get_rank() == 0 else []
+
+
+def join_ranks():
+    """Join the ranks that `torchrun` started, if it did; returns this process's rank."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return 0
+    ended = "Ended from outside: a rank is gone, or the job was stopped. Finished runs are kept."
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ended))
+    dist.init_process_group("gloo", timeout=datetime.timedelta(days=7))  # as long as the longest rank may take
+    local_rank, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if gpus > 1:  # each rank's workers on one GPU, in turns
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[local_rank % gpus]
+    return dist.get_rank()
+
+
 def train_all(todo):
     """Train the runs {path to keep it at: Run}, the longest first, over WORKERS processes.
 
@@ -493,7 +554,8 @@ def train_all(todo):
     costs = {path: cost(run.settings) for path, run in todo.items()}
     shares = dict.fromkeys(todo, 0.0)  # the part of each run that is done
     form = "{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
-    bar = tqdm(total=sum(costs.values()), bar_format=form, mininterval=1, dynamic_ncols=True)
+    silent = dist.is_initialized() and dist.get_rank() > 0
+    bar = tqdm(total=sum(costs.values()), bar_format=form, mininterval=1, dynamic_ncols=True, disable=silent)
 
     def advance(path, share):
         bar.update(costs[path] * (share - shares[path]))
@@ -506,11 +568,12 @@ def train_all(todo):
 
     context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
     queue = context.Queue()
-    count = min(WORKERS, len(todo))
+    count = min(max(1, WORKERS // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))), len(todo))
     workers = ProcessPoolExecutor(count, context, initializer=start_worker, initargs=(queue,))
     try:
         longest_first = sorted(todo, key=costs.get, reverse=True)
-        waiting = {workers.submit(work, todo[path].settings, path): path for path in longest_first}
+        with ctrl_c_held():  # workers start here, and leave Ctrl-C to this process, which ends them
+            waiting = {workers.submit(work, todo[path].settings, path): path for path in longest_first}
         while waiting:
             ended, _ = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
             while not queue.empty():
@@ -529,6 +592,18 @@ def train_all(todo):
     finally:
         bar.close()
         workers.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def ctrl_c_held():
+    """Hold Ctrl-C back for a moment; processes started meanwhile never get it (where signals can be held)."""
+    hold = getattr(signal, "pthread_sigmask", lambda *_: None)
+    block, unblock = getattr(signal, "SIG_BLOCK", None), getattr(signal, "SIG_UNBLOCK", None)
+    hold(block, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        hold(unblock, [signal.SIGINT])
 
 
 def summary(record):
@@ -623,7 +698,15 @@ def check_run(settings):
     return record, {}
 
 
-KINDS = {"prove": prove_run, "check": check_run}
+def cost_run(settings):
+    """The milliseconds of a training step of the simple adder, and the device's matrix rate in GFLOP/s."""
+    (seconds, rate), total = timed(pt.time_steps, settings["digitlen"], settings["device"])
+    record = {"error": None, "ms_per_step": 1e3 * seconds, "gflops": rate, "total_seconds": total}
+    record["said"] = f"{record['ms_per_step']:.1f} ms a training step, matrices at {rate:.0f} GFLOP/s"
+    return record, {}
+
+
+KINDS = {"prove": prove_run, "check": check_run, "cost": cost_run}
 
 
 def answers(model, digits_1, digits_2):
@@ -657,6 +740,18 @@ def peak_memory():
     except OSError:
         return None
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def cost_plan():
+    """The runs that time a training step: on the CPU, and on CUDA beside it, then with every seed."""
+    devices = list(dict.fromkeys(["cpu", DEVICE]))
+    seeds = SEEDS if len(devices) > 1 else SEEDS[:1]
+    runs = []
+    for digitlen, device, seed in itertools.product(COST_LENGTHS, devices, dict.fromkeys(seeds)):
+        check_at_least("COST_LENGTHS", digitlen, 1)
+        settings = {"kind": "cost", "digitlen": digitlen, "device": device, "seed": seed}
+        runs.append(Run("cost", (digitlen, device), settings, f"a step at {digitlen} digits, {device}"))
+    return runs
 
 
 def exact_plan():
@@ -928,6 +1023,31 @@ def draw_states(axes, model, found):
     finish(axes)
 
 
+ORIGINAL_MS = {10: 4.9, 100: 37, 1000: 365, 5000: 3240}  # of the report's code, on a 2-core CPU
+
+
+def draw_costs(costs):
+    """Draw the milliseconds of a training step against the length, on each device."""
+    figure = Figure(figsize=(10, 4), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    devices = list(dict.fromkeys(device for _, device in costs))
+    said = []
+    for device, colour in zip(devices, COLOURS):
+        found = {digits: statistics.median(record["ms_per_step"] for record in records)
+                 for (digits, on), records in costs.items() if on == device}  # fmt: skip
+        axes.plot(found.keys(), found.values(), "o-", color=colour, label=f"here, {device_kind(device)}")
+        said.append(f"{max(found.values()):.0f} ms on {device}")
+    axes.plot(ORIGINAL_MS.keys(), ORIGINAL_MS.values(), "D--", color="grey", label="the original code, 2-core CPU")
+    figure.suptitle(f"A training step at {max(COST_LENGTHS)} digits, 100 pairs: {', '.join(said)}")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("digits of each number")
+    axes.set_ylabel("ms a training step")
+    finish(axes)
+    axes.legend(frameon=False)
+    figure.savefig(FIGURES / "row10_cost.png")
+
+
 def finish(axes):
     """The look that all axes share."""
     axes.grid(alpha=0.3)
@@ -1142,6 +1262,62 @@ def first_error(tests):
     return None
 
 
+def cost_section(costs, measured):
+    """The lines of the page about row 10, the cost of a step, and where the time goes."""
+    lines = ["# Row 10. What it costs", "", "![ms a training step against digits](row10_cost.png)", "",
+             "**The report:** CUDA is 3 to 4 times faster than the CPU.", ""]  # fmt: skip
+    judged = judge_cuda(costs)
+    if judged:
+        lines += [f"**Verdict: {row_verdict(judged)}.**", ""]
+        lines += table(["claim", "true for", "verdict"], [
+            [claim, f"{sum(answers)} of {len(answers)} measurements", found]
+            for claim, (answers, found) in judged.items()
+        ])  # fmt: skip
+    else:
+        lines += ["**Verdict: not measured, there was no GPU.**"]
+    lines += ["", "A training step of the simple adder, 100 pairs, one torch thread:", ""]
+    devices = list(dict.fromkeys(device for _, device in costs))
+    lines += table(["digits", *(f"ms, {device}" for device in devices), "ms, the original code on 2 cores"], [
+        [digits, *(spread([record["ms_per_step"] for record in costs[digits, device]]) for device in devices),
+         ORIGINAL_MS.get(digits, "")]
+        for digits in dict.fromkeys(digits for digits, _ in costs)
+    ])  # fmt: skip
+    rate = statistics.median(record["gflops"] for (_, device), records in costs.items() for record in records
+                             if device == DEVICE)  # fmt: skip
+    lines += ["", f"Where the time of rows 1 to 9 goes, against what the arithmetic alone would take at the {rate:.0f} GFLOP/s",
+              "that one worker reaches on large matrices:", ""]  # fmt: skip
+    rows = []
+    for row, results in measured.items():
+        spent = [record["seconds"] | {"arithmetic": operations(settings, record) / rate / 1e9}
+                 for arm, records in results.items() for record in records
+                 for settings in [arms(ROWS[row])[arm]]]  # fmt: skip
+        rows.append([row, *(f"{sum(part[what] for part in spent):.1f}"
+                            for what in ("data", "training", "evaluation", "arithmetic"))])  # fmt: skip
+    total = [f"{sum(float(row[column]) for row in rows):.1f}" for column in range(1, 5)]
+    head = ["row", "data, s", "training, s", "evaluation, s", "arithmetic alone, s"]
+    return [*lines, *table(head, [*rows, ["all", *total]]), ""]
+
+
+def operations(settings, record):
+    """The floating-point operations of a run: of its matrix products, forward, and twice that backward."""
+    gates = {"RNN": 1, "GRU": 3, "LSTM": 4}[settings["cell"]]
+    products = settings["layers"] * gates * (2 * pt.EMBEDDING + pt.HIDDEN) * pt.HIDDEN + pt.HIDDEN * pt.DIGITS
+    forward = 2 * products * (settings["digitlen"] + 1)
+    pairs = 3 * settings["batch_size"] * len(record["loss"]) + settings["test_size"] * len(record["accuracy"])
+    return forward * pairs
+
+
+def judge_cuda(costs):
+    """Row 10's claim at each length, as `judge` gives it; empty where no GPU was timed."""
+    judged = {}
+    for (digits, device), records in costs.items():
+        if device != "cpu":
+            on_cpu = [record["ms_per_step"] for record in costs[digits, "cpu"]]
+            answers = [cpu >= 3 * record["ms_per_step"] for cpu, record in zip(on_cpu, records)]
+            judged[f"at {digits} digits CUDA is at least 3 times as fast"] = answers, verdict(answers)
+    return judged
+
+
 def import_times(proofs):
     """Medians of the time to train and prove and of `import torch`, where both were measured; else None."""
     both = [record for record in proofs.get(1, []) if record["import_seconds"]]
@@ -1174,14 +1350,14 @@ def overview(measured):
     return table(["experiment", "the report says", "claims that hold", "verdict"], rows)
 
 
-def write_page(measured, exact, seconds, taken_over):
+def write_page(measured, exact, costs, seconds, taken_over):
     """Write figures/README.md from `measured`, {row: {arm: records}}, and its table into README.md."""
     records = [record for results in measured.values() for arm in results.values() for record in arm]
     drawing, training = (sum(r["seconds"][what] for r in records) for what in ("data", "training"))
     work = sum(record["total_seconds"] for record in records)
     conditions = [
         f"{len(records)} runs, {work / 60:.1f} minutes of work; {taken_over} of them were kept from before and",
-        f"{WORKERS} workers did the others in {seconds / 60:.1f} minutes. {device_name()};",
+        f"{WORKERS} workers did the others in {seconds / 60:.1f} minutes. {device_kind(DEVICE)}, {os.cpu_count()} cores;",
         f"{', '.join(map(' '.join, versions().items()))}.",
     ]
     rows = overview(measured)
@@ -1198,6 +1374,8 @@ def write_page(measured, exact, seconds, taken_over):
         lines += section(row, results)
     if exact:
         lines += exact_section(exact)
+    if costs:
+        lines += cost_section(costs, measured)
     (FIGURES / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
     before, _, rest = README.read_text(encoding="utf-8").partition(RESULTS_BEGIN)
@@ -1216,14 +1394,16 @@ def short(value):
     return {key: short(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def write_results(measured, exact, seconds, taken_over):
+def write_results(measured, exact, costs, seconds, taken_over):
     """Write figures/results.json: device, versions and verdicts, then a line with all of each run."""
     judged = {row: judge(row, results) for row, results in measured.items()}
     head = {
-        "device": device_name(), "versions": versions(), "workers": WORKERS, "seconds": short(seconds),
+        "device": device_kind(DEVICE), "cores": os.cpu_count(), "versions": versions(), "workers": WORKERS, "seconds": short(seconds),
         "taken_over": taken_over,
         "verdicts": {row: row_verdict(claims) for row, claims in judged.items()},
-        "claims": judged, "exact": short(exact), "proof_against_import": exact and short(import_times(exact["proof"])),
+        "claims": judged, "exact": short(exact),
+        "costs": [{"digitlen": d, "device": on, "runs": short(records)} for (d, on), records in costs.items()],
+        "proof_against_import": exact and short(import_times(exact["proof"])),
     }
     lines = [
         json.dumps({"row": run.row, "arm": run.arm, "settings": run.settings,
@@ -1266,15 +1446,32 @@ def pt_adv_main():
     return run_rows(ADV_ROWS)
 
 
+def cost_main():
+    """Time a training step on each device, and draw it; returns {(digits, device): records}."""
+    runs = cost_plan()
+    conduct(runs)
+    costs = {}
+    for run in runs:
+        costs.setdefault(run.arm, []).append(finished[kept_path(run.settings)][0])
+    if costs:
+        draw_costs(costs)
+    return costs
+
+
 def main():
-    """Run all three parts, and write the page and the numbers."""
+    """Run all three parts, and write the page and the numbers; under `torchrun`, with all its ranks."""
     began = time.monotonic()
-    taken_over = conduct(plan(ROWS) + exact_plan())  # all at once, so that no worker waits for a part's last run
+    runs = plan(ROWS) + cost_plan() + exact_plan()  # all at once, so that no worker waits for a part's last run
+    rank = join_ranks()
+    taken_over = conduct_over_ranks(runs) if dist.is_initialized() else conduct(runs)
+    if rank > 0:
+        return
     measured = pt_main() | pt_adv_main()
     exact = exact_main()
+    costs = cost_main()
     seconds = time.monotonic() - began
-    write_results(measured, exact, seconds, taken_over)
-    write_page(measured, exact, seconds, taken_over)
+    write_results(measured, exact, costs, seconds, taken_over)
+    write_page(measured, exact, costs, seconds, taken_over)
     print(f"Done in {seconds / 60:.1f} minutes: see {FIGURES.name}/README.md")
 
 
@@ -1287,3 +1484,5 @@ if __name__ == "__main__":
         sys.exit(f"Error: {error}")
     except BrokenProcessPool:
         sys.exit("A worker process was ended from outside (out of memory?). Finished runs are kept.")
+    except OSError as error:
+        sys.exit(f"Error: {error}. Finished runs are kept.")

@@ -2,9 +2,14 @@
 
 import json
 import math
+import os
+import re
+import signal
+import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +135,7 @@ def run_tiny(folder, monkeypatch, workers, rows, **exact):
     monkeypatch.setattr(source, "ROWS", rows)
     monkeypatch.setattr(source, "PROVEN_SEEDS", exact.get("PROVEN_SEEDS", {}))
     monkeypatch.setattr(source, "STRESSED", exact.get("STRESSED", {}))
+    monkeypatch.setattr(source, "COST_LENGTHS", exact.get("COST_LENGTHS", []))
     folder.mkdir(exist_ok=True)
     source.README.write_text(f"# Before\n{source.RESULTS_BEGIN}outdated{source.RESULTS_END}\nafter\n")
     source.main()
@@ -152,7 +158,7 @@ def test_a_tiny_full_run(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(source, "CHAIN_PAIRS", 3)
     monkeypatch.setattr(source, "LENGTHS", {300: 2, 100: 2})
     monkeypatch.setattr(source, "NOISY_BATCHES", 1)
-    exact = {"PROVEN_SEEDS": {1: [0, 3]}, "STRESSED": {"a tiny adder": source.SETTINGS | TINY}}
+    exact = {"COST_LENGTHS": [3, 5], "PROVEN_SEEDS": {1: [0, 3]}, "STRESSED": {"a tiny adder": source.SETTINGS | TINY}}
     results = run_tiny(tmp_path, monkeypatch, 2, rows, **exact)
     output = capfd.readouterr()
     assert "Warning" not in output.err + output.out
@@ -160,7 +166,7 @@ def test_a_tiny_full_run(tmp_path, monkeypatch, capfd):
 
     figures = tmp_path / "figures"
     pictures = sorted(figures.glob("*.png"))
-    assert [path.name[:4] for path in pictures] == ["exac"] * 3 + [f"row{row}" for row in range(1, 10)]
+    assert [path.name[:4] for path in pictures] == ["exac"] * 3 + [f"row{row}" for row in (1, *range(1, 10))]
     for path in pictures:
         width, height = png_size(path)
         assert width >= 1400 and 500 <= height <= 1500
@@ -187,6 +193,9 @@ def test_a_tiny_full_run(tmp_path, monkeypatch, capfd):
     assert len(broken) == 2 and all("try a lower learning rate" in run["error"] for run in broken)
     assert "Ended early, lr 1e+38, seed 0: the loss is" in page
     assert output.out.count("ended early") == 2
+
+    assert "Verdict: not measured, there was no GPU" in page or torch.cuda.is_available()
+    assert [cost["digitlen"] for cost in results["costs"] if cost["device"] == "cpu"] == [3, 5]
 
     assert "| 1 | 2 of 2 seeds |" in page
     assert "| 999...9 + 1 | 0 of 2 | 2 of 2 |" in page
@@ -293,3 +302,257 @@ def test_an_edited_script_stops_with_one_line(tmp_path):
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == "Error: ROWS[1]: seed must be an integer of at least 0, got -1\n"
+
+
+# ---------------------------------------------------------------------------------------------------
+# Interrupted, damaged, changed, and over several ranks: jobs of their own, in their own folders.
+
+JOB = """
+import os, source
+if __name__ == "__main__":
+    print("rank", os.environ.get("RANK"), "pid", os.getpid(), flush=True)
+    source.WORKERS, source.PROVEN_SEEDS, source.STRESSED, source.COST_LENGTHS = 2, {}, {}, []
+    tiny = {"digitlen": 300, "batch_size": 2, "test_size": 2, "steps": STEPS, "seeds": [0, 1], "stop_after": None}
+    source.ROWS = {4: source.ROWS[4] | tiny}
+    MAIN
+"""
+RUN_MAIN = """try:
+        source.main()
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped.")"""
+
+
+def job(folder, steps=40):
+    """A copy of the project in `folder` with a job of eight runs; returns the command that starts it."""
+    here = Path(source.__file__).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("source.py", "proof.py", "pt.py", "data.py"):
+        (folder / name).write_text((here / name).read_text())
+    (folder / "README.md").write_text(source.RESULTS_BEGIN + source.RESULTS_END)
+    (folder / "job.py").write_text(JOB.replace("STEPS", str(steps)).replace("MAIN", RUN_MAIN))
+    return [sys.executable, "job.py"]
+
+
+def kept_files(folder):
+    return [path for path in (folder / ".runs").glob("*") if len(path.name) == 64]
+
+
+def wait_for(condition, seconds=120):
+    """Wait until `condition()` is true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def start(command, folder):
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(command, folder):
+    """Run to the end; returns (what it printed, what results.json holds)."""
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return ended.stdout, json.loads((folder / "figures" / "results.json").read_text())
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The curves of the job when nothing goes wrong, and its folder."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    output, results = finish(job(folder), folder)
+    assert "Taken over" not in output
+    return curves(results), folder
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+def test_killed_and_started_again(tmp_path, uninterrupted):
+    command = job(tmp_path)
+    process = start(command, tmp_path)
+    wait_for(lambda: len(kept_files(tmp_path)) >= 2)
+    workers = children(process.pid)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not any(map(is_running, workers)), 20)
+    kept = len(kept_files(tmp_path))
+    assert 2 <= kept < 8
+    output, results = finish(command, tmp_path)
+    assert f"Taken over: {kept} finished runs. To train all afresh, delete .runs/." in output
+    assert output.count(", seed ") == 8 - kept
+    assert curves(results) == uninterrupted[0]
+    assert results["taken_over"] == kept
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("early", [True, False])
+def test_ctrl_c_ends_at_once_with_one_line(tmp_path, early):
+    process = start(job(tmp_path, steps=100000), tmp_path)
+    wait_for(lambda: len(children(process.pid)) >= 2)
+    if not early:
+        time.sleep(6)  # the workers train by now
+    workers = children(process.pid)
+    for pid in (process.pid, *workers):  # as a terminal does
+        os.kill(pid, signal.SIGINT)
+    began = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - began < 15
+    assert process.returncode == 1
+    assert re.sub("[^\\n]*\\r|[^\\n]*left", "", errors).split() == ["Stopped."]
+    wait_for(lambda: not any(map(is_running, workers)), 10)
+
+
+def test_damaged_and_truncated_records_are_trained_again(tmp_path, uninterrupted):
+    command = job(tmp_path)
+    (tmp_path / ".runs").mkdir()
+    files = sorted(kept_files(uninterrupted[1]))
+    for number, path in enumerate(files):
+        content = bytearray(path.read_bytes())
+        if number == 0:
+            content[len(content) // 2] ^= 1  # one bit
+        if number == 1:
+            content = content[: len(content) // 2]
+        if number == 2:
+            content = b""
+        (tmp_path / ".runs" / path.name).write_bytes(content)
+    output, results = finish(command, tmp_path)
+    assert output.count("is damaged and is trained again") == 3
+    for path in files[:3]:
+        assert path.name in output
+    assert "Taken over: 5 finished runs" in output
+    assert curves(results) == uninterrupted[0]
+    assert "Taken over: 8 finished runs" in finish(command, tmp_path)[0]
+
+
+def test_what_is_kept_is_for_the_same_code_settings_and_versions(tmp_path, monkeypatch):
+    settings = {"lr": 0.1, "seed": 0, "device": "cpu"}
+    path = source.kept_path(settings)
+    assert path == source.kept_path(dict(reversed(settings.items())))
+    for changed in ({"lr": 0.2}, {"seed": 1}):
+        assert source.kept_path(settings | changed) != path
+    for name, other in (("versions", lambda: {"torch": "0"}), ("device_kind", lambda device: "abacus"),
+                        ("CODE", source.CODE | {source.data: "changed"})):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(source, name, other)
+            assert source.kept_path(settings) != path
+    monkeypatch.setattr(source, "CODE", source.CODE | {source.proof: "changed"})
+    assert source.kept_path(settings) == path, "proof.py has no part in such a run"
+    assert source.kept_path(settings | {"kind": "prove"}) != path
+
+
+def test_a_changed_line_of_code_trains_afresh(tmp_path, uninterrupted):
+    command = job(tmp_path)
+    (tmp_path / ".runs").mkdir()
+    for path in kept_files(uninterrupted[1]):
+        (tmp_path / ".runs" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "pt.py").write_text((tmp_path / "pt.py").read_text() + "\n# changed\n")
+    output, results = finish(command, tmp_path)
+    assert "Taken over" not in output
+    assert curves(results) == uninterrupted[0]
+
+
+def test_a_run_that_cannot_be_kept_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "KEPT", tmp_path / "file" / ".runs")
+    (tmp_path / "file").write_text("no folder can be made here")
+    monkeypatch.setattr(source, "messages", type("Nobody", (), {"put": lambda self, message: None})(), raising=False)
+    settings = source.checked("row", source.ROWS[4] | TINY)[0][1]
+    (record, _), unkept = source.work(settings, source.kept_path(settings))
+    assert len(record["loss"]) == 30 and unkept.startswith(" (not kept: ")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def torchrun(ranks, nodes=1, node=0, port=None):
+    """The command that runs the job over `ranks` ranks on each of `nodes` nodes, here on loopback."""
+    options = ["--nproc-per-node", str(ranks), "--nnodes", str(nodes), "--node-rank", str(node)]
+    options += ["--master-addr", "127.0.0.1", "--master-port", str(port or free_port())]
+    return [sys.executable, "-m", "torch.distributed.run", *options, "job.py"]
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_ranks_equal_one_process(tmp_path, uninterrupted, ranks):
+    job(tmp_path)
+    output, results = finish(torchrun(ranks), tmp_path)
+    assert curves(results) == uninterrupted[0]
+    assert len(set(re.findall(r"rank (\d) pid", output))) == ranks
+    assert output.count("Done in") == 1
+    assert "Taken over: 8 finished runs" in finish([sys.executable, "job.py"], tmp_path)[0]
+
+
+def test_two_nodes_with_separate_folders(tmp_path, uninterrupted):
+    port = free_port()
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        job(folder)
+    other = start(torchrun(1, nodes=2, node=1, port=port), folders[1])
+    _, results = finish(torchrun(1, nodes=2, node=0, port=port), folders[0])
+    other.communicate(timeout=60)
+    assert other.returncode == 0
+    assert curves(results) == uninterrupted[0]
+    assert len(kept_files(folders[0])) == len(kept_files(folders[1])) == 4
+    assert not (folders[1] / "figures").exists()
+
+
+def test_a_rank_that_dies_ends_the_job(tmp_path):
+    job(tmp_path, steps=200)
+    process = start(torchrun(2), tmp_path)
+    pids = {}
+    while len(pids) < 2:
+        found = re.match(r"rank (\d) pid (\d+)", process.stdout.readline())
+        if found:
+            pids[found[1]] = int(found[2])
+    wait_for(lambda: len(kept_files(tmp_path)) >= 1)
+    os.kill(pids["1"], signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Finished runs are kept" in errors
+    assert len(kept_files(tmp_path)) >= 1
+
+
+def test_ranks_with_different_constants_are_refused(tmp_path):
+    job(tmp_path)
+    text = (tmp_path / "job.py").read_text()
+    (tmp_path / "job.py").write_text(text.replace('"seeds": [0, 1]', '"seeds": [0, int(os.environ["RANK"]) + 1]'))
+    ended = subprocess.run(torchrun(2), cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    assert "the ranks differ in constants, code, versions or device" in ended.stderr
+    assert not kept_files(tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Row 10 and the cost of a step.
+
+
+def test_operations_by_hand():
+    settings = {"cell": "GRU", "layers": 2, "digitlen": 10, "batch_size": 5, "test_size": 7}
+    done = {"loss": [1.0] * 30, "accuracy": [0.5] * 3}
+    position = 2 * (2 * 3 * (64 * 64 + 64 * 64) + 64 * 10)  # a multiplication and an addition each
+    assert source.operations(settings, done) == position * 11 * (3 * 5 * 30 + 7 * 3)
+
+
+def test_row_10_is_judged_only_with_a_gpu():
+    def timing(ms):
+        return [{"ms_per_step": ms}] * 3
+
+    assert source.judge_cuda({(10, "cpu"): timing(5.0)}) == {}
+    costs = {(10, "cpu"): timing(5.0), (10, "cuda"): timing(2.0), (100, "cpu"): timing(40.0), (100, "cuda"): timing(2.0)}
+    assert [found for _, found in source.judge_cuda(costs).values()] == ["does not hold", "holds"]
+
+
+def test_a_step_is_timed():
+    record, _ = source.cost_run({"kind": "cost", "digitlen": 5, "device": "cpu", "seed": 0})
+    assert record["ms_per_step"] > 0 and record["gflops"] > 0
