@@ -218,11 +218,11 @@ def prove(model):
 
 
 def most_noise(weights, boxes):
-    """The largest noise that the proof tolerates, found by halving to an eighth of it, rounded down.
+    """The largest noise that the proof tolerates, up to 0.04, found by halving to an eighth, rounded down.
 
     `boxes` are those without noise.
     """
-    tolerated, refuted = 0.0, 0.08
+    tolerated, refuted = 0.0, 0.04
     while refuted - tolerated > max(refuted / 7.9, 1e-6):
         noise = (tolerated + refuted) / 2
         found, margins, inductive = invariant(weights, boxes, noise)

@@ -30,7 +30,7 @@ HIDDEN = 64  # hidden units a layer; also the width of the input, two digits emb
 CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 EVALUATE_EVERY = 10  # steps between two measurements of the accuracy, as in the report
 PRINT_EVERY = 50  # steps between two printed lines, as in the report
-PART = 2**16  # positions, of all numbers together, that `add_digits` reads at a time
+PART = 2**14  # positions, of all numbers together, that `add_digits` reads at a time
 
 # How a long recurrence is cut up on the CPU; see `scan_in_chunks`.
 CHUNK = 64  # positions a chunk
@@ -105,7 +105,7 @@ class TanhRecurrence(torch.autograd.Function):
         transposed = weight.t().contiguous()
 
         def scan(x, h, out):
-            for x_t, out_t in zip(x.unbind(), out.unbind()):
+            for x_t, out_t in zip(x, out):
                 h = torch.addmm(x_t, h, transposed, out=out_t).tanh_()
 
         h = scan_in_chunks(scan, (x,), start)
@@ -117,19 +117,20 @@ class TanhRecurrence(torch.autograd.Function):
         h, start, weight = ctx.saved_tensors
 
         def scan(g, slope, d, out):
-            for g_t, slope_t, out_t in zip(g.unbind(), slope.unbind(), out.unbind()):
+            for g_t, slope_t, out_t in zip(g, slope, out):
                 d = torch.addmm(g_t, d, weight, out=out_t).mul_(slope_t)
 
-        reverse = scan_in_chunks(scan, (g.flip(0), (1 - h * h).flip(0)), torch.zeros_like(start))
-        d = reverse.flip(0)
-        before = torch.cat((start[None], h[:-1]))
-        return d, d[0] @ weight, d.flatten(0, 1).t() @ before.flatten(0, 1)
+        slopes = torch.addcmul(h.new_ones(()), h, h, value=-1)
+        d = scan_in_chunks(scan, (g, slopes), torch.zeros_like(start), backwards=True)
+        of_weight = d[0].t() @ start + d[1:].flatten(0, 1).t() @ h[:-1].flatten(0, 1)
+        return d, d[0] @ weight, of_weight
 
 
-def scan_in_chunks(scan, inputs, start):
+def scan_in_chunks(scan, inputs, start, backwards=False):
     """What the recurrence `scan` makes of `inputs`: (time, batch, units), in one pass or in chunks.
 
-    `scan(*inputs, state, out)` fills `out` (time, batch, units) from the state before it on. A long
+    `scan(*inputs, state, out)` fills `out`, step by step, from the state before the first step on; each
+    input and `out` come to it as a sequence of steps, from the last to the first if `backwards`. A long
     sequence of few numbers is cut into chunks that are scanned side by side, as one wider batch: each
     begins in the state that the last WARM_UP positions before it lead to from zero. Where the chunk
     before ends in another state (by over CUT_TOLERANCE of the largest), the chunk is scanned again
@@ -140,8 +141,11 @@ def scan_in_chunks(scan, inputs, start):
     time, batch, units = inputs[0].shape
     if time < 4 * CHUNK or batch > WIDE:
         out = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
-        scan(*inputs, start, out)
+        order = slice(None, None, -1 if backwards else 1)
+        scan(*(i.unbind()[order] for i in inputs), start, out.unbind()[order])
         return out
+    if backwards:
+        return scan_in_chunks(scan, [i.flip(0) for i in inputs], start).flip(0)
     chunks = -(-time // CHUNK)
 
     def cut(sequence):  # (time, batch, units) -> (CHUNK, chunks, batch, units), zeros at the end
@@ -151,7 +155,8 @@ def scan_in_chunks(scan, inputs, start):
 
     def scan_side_by_side(inputs, starts):  # (steps, some chunks, batch, units) -> the same
         out = torch.empty_like(inputs[0])
-        scan(*(i.flatten(1, 2) for i in inputs), starts.flatten(0, 1), out.flatten(1, 2))
+        steps = [i.flatten(1, 2).unbind() for i in (*inputs, out)]
+        scan(*steps[:-1], starts.flatten(0, 1), steps[-1])
         return out
 
     inputs = [cut(i) for i in inputs]

@@ -1107,6 +1107,7 @@ not hold if one of them does not. "By step N" allows for the {READING_ERROR - 1:
 rounded up to the next measurement (every {pt.EVALUATE_EVERY} steps).
 """
 RESULTS_BEGIN, RESULTS_END = "<!-- results, written by source.py -->", "<!-- end of results -->"
+CUDA_CLAIM = "CUDA is 3 to 4 times faster than the CPU"
 NO_VERDICT = "no verdict: these settings are not the report's"
 
 
@@ -1265,7 +1266,7 @@ def first_error(tests):
 def cost_section(costs, measured):
     """The lines of the page about row 10, the cost of a step, and where the time goes."""
     lines = ["# Row 10. What it costs", "", "![ms a training step against digits](row10_cost.png)", "",
-             "**The report:** CUDA is 3 to 4 times faster than the CPU.", ""]  # fmt: skip
+             f"**The report:** {CUDA_CLAIM}.", ""]  # fmt: skip
     judged = judge_cuda(costs)
     if judged:
         lines += [f"**Verdict: {row_verdict(judged)}.**", ""]
@@ -1339,7 +1340,7 @@ def spread(values):
     return median if low == high else f"{median} ({low} to {high})"
 
 
-def overview(measured):
+def overview(measured, costs):
     """The lines of a table of all rows and their verdicts."""
     rows = []
     for row, results in measured.items():
@@ -1347,7 +1348,31 @@ def overview(measured):
         held = sum(found == "holds" for _, found in judged.values())
         link = f"[{row}. {REPORT[row]['title']}](#{slug(f'Row {row} ' + REPORT[row]['title'])})"
         rows.append([link, REPORT[row]["says"], f"{held} of {len(judged)}", row_verdict(judged)])
+    judged = judge_cuda(costs)
+    held = sum(found == "holds" for _, found in judged.values())
+    result = row_verdict(judged) if judged else "not measured: no GPU"
+    rows.append(["[10. CUDA](#row-10-what-it-costs)", CUDA_CLAIM, f"{held} of {len(judged)}", result])
     return table(["experiment", "the report says", "claims that hold", "verdict"], rows)
+
+
+def beyond(exact):
+    """The lines of a table of what the exact part found."""
+    chain = max(CHAINS)
+    rows = [[f"right sums at a carry chain of {chain} positions", "; ".join(
+        f"{name}: {statistics.median(accuracy[chain] for accuracy, _ in tests):.0%}"
+        for name, tests in exact["stress"].items())]]  # fmt: skip
+    for layers, records in exact["proof"].items():
+        proven = sum(record["proven"] for record in records)
+        rows.append([f"proven right for every length, {describe('layers', layers)}", f"{proven} of {len(records)} seeds"])
+    imports = import_times(exact["proof"])
+    if imports:
+        rows.append(["time to train and prove one, over that of `import torch`", f"{imports['ratio']:.2f}"])
+    if exact["check"]:
+        longest = max(exact["check"]["lengths"], key=lambda row: row["length"])["length"]
+        found = [row for row in exact["check"]["lengths"] if row["length"] == longest]
+        right, pairs = (sum(row[what] for row in found) for what in ("right", "pairs"))
+        rows.append([f"trained at {proof.DIGITLEN} digits, tested at {longest:,}", f"{right} of {pairs} sums right"])
+    return table(["[beyond the report](#the-exact-adder)", "measured"], rows)
 
 
 def write_page(measured, exact, costs, seconds, taken_over):
@@ -1360,7 +1385,9 @@ def write_page(measured, exact, costs, seconds, taken_over):
         f"{WORKERS} workers did the others in {seconds / 60:.1f} minutes. {device_kind(DEVICE)}, {os.cpu_count()} cores;",
         f"{', '.join(map(' '.join, versions().items()))}.",
     ]
-    rows = overview(measured)
+    rows = overview(measured, costs)
+    if exact:
+        rows += ["", *beyond(exact)]
     lines = [
         "# The report's experiments, measured", "",
         "Written by `source.py`.", *conditions,
