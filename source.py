@@ -1283,20 +1283,24 @@ def cost_section(costs, measured):
          ORIGINAL_MS.get(digits, "")]
         for digits in dict.fromkeys(digits for digits, _ in costs)
     ])  # fmt: skip
-    rate = statistics.median(record["gflops"] for (_, device), records in costs.items() for record in records
-                             if device == DEVICE)  # fmt: skip
+    rate, rows = time_spent(costs, measured)
     lines += ["", f"Where the time of rows 1 to 9 goes, against what the arithmetic alone would take at the {rate:.0f} GFLOP/s",
               "that one worker reaches on large matrices:", ""]  # fmt: skip
-    rows = []
+    lines += table(["row", "data, s", "training, s", "evaluation, s", "arithmetic alone, s"],
+                   [[row, *(f"{seconds:.1f}" for seconds in spent)] for row, spent in rows.items()])  # fmt: skip
+    return [*lines, ""]
+
+
+def time_spent(costs, measured):
+    """DEVICE's matrix rate in GFLOP/s, and {row or "all": seconds of data, training, evaluation, arithmetic}."""
+    rate = statistics.median(record["gflops"] for (_, device), records in costs.items() for record in records
+                             if device == DEVICE)  # fmt: skip
+    rows = {}
     for row, results in measured.items():
-        spent = [record["seconds"] | {"arithmetic": operations(settings, record) / rate / 1e9}
-                 for arm, records in results.items() for record in records
-                 for settings in [arms(ROWS[row])[arm]]]  # fmt: skip
-        rows.append([row, *(f"{sum(part[what] for part in spent):.1f}"
-                            for what in ("data", "training", "evaluation", "arithmetic"))])  # fmt: skip
-    total = [f"{sum(float(row[column]) for row in rows):.1f}" for column in range(1, 5)]
-    head = ["row", "data, s", "training, s", "evaluation, s", "arithmetic alone, s"]
-    return [*lines, *table(head, [*rows, ["all", *total]]), ""]
+        found = [[*record["seconds"].values(), operations(settings, record) / rate / 1e9]
+                 for arm, settings in arms(ROWS[row]).items() for record in results[arm]]  # fmt: skip
+        rows[row] = [sum(column) for column in zip(*found)]
+    return rate, rows | {"all": [sum(column) for column in zip(*rows.values())]}
 
 
 def operations(settings, record):
@@ -1379,10 +1383,10 @@ def write_page(measured, exact, costs, seconds, taken_over):
     """Write figures/README.md from `measured`, {row: {arm: records}}, and its table into README.md."""
     records = [record for results in measured.values() for arm in results.values() for record in arm]
     drawing, training = (sum(r["seconds"][what] for r in records) for what in ("data", "training"))
-    work = sum(record["total_seconds"] for record in records)
+    work = sum(record["total_seconds"] for record, _ in finished.values())
     conditions = [
-        f"{len(records)} runs, {work / 60:.1f} minutes of work; {taken_over} of them were kept from before and",
-        f"{WORKERS} workers did the others in {seconds / 60:.1f} minutes. {device_kind(DEVICE)}, {os.cpu_count()} cores;",
+        f"{len(finished)} runs, {work / 60:.1f} minutes of work: {taken_over} kept from before, the others shared by",
+        f"{WORKERS} workers. {seconds / 60:.1f} minutes in all. {device_kind(DEVICE)}, {os.cpu_count()} cores;",
         f"{', '.join(map(' '.join, versions().items()))}.",
     ]
     rows = overview(measured, costs)
@@ -1392,7 +1396,7 @@ def write_page(measured, exact, costs, seconds, taken_over):
         "# The report's experiments, measured", "",
         "Written by `source.py`.", *conditions,
         "The report's own code takes about 115 minutes for one seed on a 2-core CPU.",
-        f"Making the data took {drawing / training:.1%} of the time that training on it did.", "",
+        f"Making the data took {drawing / max(training, 1e-9):.1%} of the time that training on it did.", "",
         RULE, *rows, "",
         "In the pictures a line is the median over the seeds, a band their range, a diamond the report's value.",
         "",
@@ -1401,14 +1405,20 @@ def write_page(measured, exact, costs, seconds, taken_over):
         lines += section(row, results)
     if exact:
         lines += exact_section(exact)
-    if costs:
+    if costs and measured:
         lines += cost_section(costs, measured)
     (FIGURES / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
     before, _, rest = README.read_text(encoding="utf-8").partition(RESULTS_BEGIN)
     after = rest.partition(RESULTS_END)[2]
     linked = [line.replace("](#", f"]({FIGURES.name}/README.md#") for line in rows]
-    middle = "\n".join(["", *conditions, "", *linked, ""])
+    spent = []
+    if costs and measured:
+        rate, seconds_of = time_spent(costs, measured)
+        making, learning, testing, arithmetic = seconds_of["all"]
+        spent = ["", f"Rows 1 to 9 spent {learning:.0f} s of one worker on training, {testing:.0f} on evaluation and {making:.0f} on",
+                 f"data; their arithmetic alone would take {arithmetic:.0f} at the {rate:.0f} GFLOP/s that it reaches on large matrices."]
+    middle = "\n".join(["", *conditions, *spent, "", *linked, ""])
     README.write_text(before + RESULTS_BEGIN + middle + RESULTS_END + after, encoding="utf-8")
 
 
