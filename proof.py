@@ -67,7 +67,7 @@ MOST_ROUNDS = 40  # boxes that still grow by then are taken not to end
 DIGITLEN = 10  # digits of the pairs to train on, at most
 BATCH_SIZE = 64
 NOISE = 0.01  # on each hidden unit at each step, in the worst case
-DATA_UNTIL = 0.5  # the share of the steps that learn from pairs
+DATA_UNTIL = 0.75  # the share of the steps that learn from pairs too
 WORST_FROM = 0.25  # the share of the steps after which the worst case is faded in, over all the rest
 SHRUNK_FOR = 0.4  # the share of the steps, from there on, in which the boxes' radii grow to their real size
 

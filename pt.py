@@ -104,9 +104,9 @@ class TanhRecurrence(torch.autograd.Function):
     def forward(ctx, x, start, weight):
         transposed = weight.t().contiguous()
 
-        def scan(x, h, out):
-            for x_t, out_t in zip(x, out):
-                h = torch.addmm(x_t, h, transposed, out=out_t).tanh_()
+        def scan(x, h):
+            for x_t in x:
+                h = x_t.addmm_(h, transposed).tanh_()
 
         h = scan_in_chunks(scan, (x,), start)
         ctx.save_for_backward(h, start, weight)
@@ -116,9 +116,9 @@ class TanhRecurrence(torch.autograd.Function):
     def backward(ctx, g):
         h, start, weight = ctx.saved_tensors
 
-        def scan(g, slope, d, out):
-            for g_t, slope_t, out_t in zip(g, slope, out):
-                d = torch.addmm(g_t, d, weight, out=out_t).mul_(slope_t)
+        def scan(g, slope, d):
+            for g_t, slope_t in zip(g, slope):
+                d = g_t.addmm_(d, weight).mul_(slope_t)
 
         slopes = torch.addcmul(h.new_ones(()), h, h, value=-1)
         d = scan_in_chunks(scan, (g, slopes), torch.zeros_like(start), backwards=True)
@@ -129,8 +129,8 @@ class TanhRecurrence(torch.autograd.Function):
 def scan_in_chunks(scan, inputs, start, backwards=False):
     """What the recurrence `scan` makes of `inputs`: (time, batch, units), in one pass or in chunks.
 
-    `scan(*inputs, state, out)` fills `out`, step by step, from the state before the first step on; each
-    input and `out` come to it as a sequence of steps, from the last to the first if `backwards`. A long
+    `scan(*inputs, state)` overwrites its first input, step by step, from the state before the first step
+    on; each input comes to it as a sequence of steps, from the last to the first if `backwards`. A long
     sequence of few numbers is cut into chunks that are scanned side by side, as one wider batch: each
     begins in the state that the last WARM_UP positions before it lead to from zero. Where the chunk
     before ends in another state (by over CUT_TOLERANCE of the largest), the chunk is scanned again
@@ -140,9 +140,9 @@ def scan_in_chunks(scan, inputs, start, backwards=False):
     """
     time, batch, units = inputs[0].shape
     if time < 4 * CHUNK or batch > WIDE:
-        out = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
+        out = inputs[0].clone(memory_format=torch.contiguous_format)
         order = slice(None, None, -1 if backwards else 1)
-        scan(*(i.unbind()[order] for i in inputs), start, out.unbind()[order])
+        scan(*(i.unbind()[order] for i in (out, *inputs[1:])), start)
         return out
     if backwards:
         return scan_in_chunks(scan, [i.flip(0) for i in inputs], start).flip(0)
@@ -154,14 +154,13 @@ def scan_in_chunks(scan, inputs, start, backwards=False):
         return padded.view(chunks, CHUNK, batch, units).transpose(0, 1).contiguous()
 
     def scan_side_by_side(inputs, starts):  # (steps, some chunks, batch, units) -> the same
-        out = torch.empty_like(inputs[0])
-        steps = [i.flatten(1, 2).unbind() for i in (*inputs, out)]
-        scan(*steps[:-1], starts.flatten(0, 1), steps[-1])
+        out = inputs[0].clone(memory_format=torch.contiguous_format)
+        scan(*(i.flatten(1, 2).unbind() for i in (out, *inputs[1:])), starts.flatten(0, 1))
         return out
 
     inputs = [cut(i) for i in inputs]
     warm_up = scan_side_by_side(
-        [i[-WARM_UP:, :-1] for i in inputs], start.new_zeros(chunks - 1, batch, units)
+        [i[-WARM_UP:, :-1].contiguous() for i in inputs], start.new_zeros(chunks - 1, batch, units)
     )
     starts = torch.cat((start[None], warm_up[-1]))
     out = scan_side_by_side(inputs, starts)

@@ -417,7 +417,7 @@ def kept_path(settings):
     """Where a run is kept: the name stands for its settings, device, versions and code."""
     code = [CODE[data], CODE[pt]]
     if "kind" in settings:
-        code += [CODE[proof], inspect.getsource(KINDS[settings["kind"]])]
+        code += [CODE[proof], *map(inspect.getsource, KINDS[settings["kind"]])]
     text = json.dumps([settings, device_kind(settings["device"]), versions(), code], sort_keys=True)
     return KEPT / hashlib.sha256(text.encode()).hexdigest()
 
@@ -468,7 +468,7 @@ def start_worker(queue):
 def work(settings, path):
     """Train one run in a worker and keep it. Returns the run and why it could not be kept, or ""."""
     if "kind" in settings:
-        run = KINDS[settings["kind"]](settings)
+        run = KINDS[settings["kind"]][0](settings)
     else:
         run = pt.train_run(settings, log=lambda *measurement: messages.put((path, *measurement)))
     try:
@@ -646,7 +646,7 @@ def describe(field, value):
 # ---------------------------------------------------------------------------------------------------
 # The exact part: from "100% on random numbers" to a proof.
 
-NOISY_BATCHES = 100  # of 1000 pairs of 100 digits: ten million digits
+CHECKED = 10_000_000  # carry-heavy digits that a proven adder adds, without noise and with it
 
 
 def timed(function, *arguments):
@@ -680,21 +680,20 @@ def check_run(settings):
         lengths = child.submit(length_test, settings).result()
     model, found = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
     random.seed(settings["seed"])
-    pairs = carry_rich_digits(1000, 10_000)
+    pairs = carry_rich_digits(1000, settings["digits"] // 1000)
     wrong = int((answers(model, *pairs) != sum_digits(*pairs)).sum())
     noisy_wrong = 0
-    for _ in range(NOISY_BATCHES):
+    for _ in range(settings["digits"] // 100_000):
         pairs = carry_rich_digits(1000, 100)
         tensors = [torch.from_numpy(digits.astype(np.int64)).to(settings["device"]) for digits in pairs]
         _, answer = proof.noisy_states(model, *tensors, found.noise)
         noisy_wrong += int((answer.cpu().numpy() != sum_digits(*pairs)[:, :-1]).sum())
     record = {
         "error": None, "lengths": lengths, "proven": found.proven, "noise": found.noise,
-        "digits": 10_000_000, "wrong_digits": wrong,
-        "noisy_digits": NOISY_BATCHES * 100_000, "noisy_wrong_digits": noisy_wrong,
+        "digits": settings["digits"], "wrong_digits": wrong, "noisy_wrong_digits": noisy_wrong,
         "total_seconds": time.perf_counter() - began,
     }  # fmt: skip
-    record["said"] = f"{wrong} digits wrong of 10 million, {noisy_wrong} with noise {found.noise:.4f}"
+    record["said"] = f"{wrong} digits wrong of {settings['digits']:,}, {noisy_wrong} with noise {found.noise:.4f}"
     return record, {}
 
 
@@ -704,9 +703,6 @@ def cost_run(settings):
     record = {"error": None, "ms_per_step": 1e3 * seconds, "gflops": rate, "total_seconds": total}
     record["said"] = f"{record['ms_per_step']:.1f} ms a training step, matrices at {rate:.0f} GFLOP/s"
     return record, {}
-
-
-KINDS = {"prove": prove_run, "check": check_run, "cost": cost_run}
 
 
 def answers(model, digits_1, digits_2):
@@ -742,6 +738,15 @@ def peak_memory():
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
+# The runs that are no plain training: the function of each kind, and those of this file that it calls. Their
+# code is part of what a kept run is for.
+KINDS = {
+    "prove": [prove_run, timed],
+    "check": [check_run, length_test, answers, peak_memory, timed],
+    "cost": [cost_run, timed],
+}
+
+
 def cost_plan():
     """The runs that time a training step: on the CPU, and on CUDA beside it, then with every seed."""
     devices = list(dict.fromkeys(["cpu", DEVICE]))
@@ -768,9 +773,10 @@ def exact_plan():
             settings = {"kind": "prove", "layers": layers, "seed": seed, "device": DEVICE,
                         "time_import": layers == 1 and place < timed_seeds}  # fmt: skip
             runs.append(Run("proof", layers, settings, f"proof, {describe('layers', layers)}, seed {seed}"))
-    for layers, seeds in list(PROVEN_SEEDS.items())[:1]:
-        settings = {"kind": "check", "layers": layers, "seed": seeds[0], "device": DEVICE,
-                    "lengths": sorted(LENGTHS.items())}  # fmt: skip
+    first = next((run.settings for run in runs if run.row == "proof"), None)
+    if first:
+        settings = {"kind": "check", "layers": first["layers"], "seed": first["seed"], "device": DEVICE,
+                    "lengths": sorted(LENGTHS.items()), "digits": CHECKED}  # fmt: skip
         runs.append(Run("check", None, settings, "the proven adder, checked"))
     return runs
 
@@ -804,21 +810,23 @@ def exact_main():
     conduct(runs)
     records = {}
     for run in runs:
-        records.setdefault(run.row, {}).setdefault(run.arm, []).append(finished[kept_path(run.settings)][0])
-    FIGURES.mkdir(exist_ok=True)
-    proven = next((run.settings for run in runs if run.row == "proof" and
-                   finished[kept_path(run.settings)][0]["proven"]), None)
+        record, _ = finished[kept_path(run.settings)]
+        records.setdefault(run.row, {}).setdefault(run.arm, []).append(record)
+    checks = records.get("check", {}).get(None, [None])
+    exact = {"stress": {}, "proof": records.get("proof", {}), "check": checks[0]}
+    tried = [run for run in runs if run.row == "proof"]
     stressed = [run for run in runs if run.row == "stress"]
-    stressed += [Run("proof", "a proven adder", run.settings, "") for run in runs if run.row == "proof"][: len(SEEDS)]
-    stress = {}
+    stressed += [run._replace(arm="a proven adder") for run in tried[: len(SEEDS)]]
     for run in stressed:
-        stress.setdefault(run.arm, []).append(stress_test(adder(run.settings)))
-    exact = {"stress": stress, "proof": records.get("proof", {}), "check": records.get("check", {}).get(None, [None])[0]}
+        exact["stress"].setdefault(run.arm, []).append(stress_test(adder(run.settings)))
+
+    FIGURES.mkdir(exist_ok=True)
     draw_stress(exact)
     if exact["check"]:
         draw_lengths(exact)
+    proven = next((run for run in tried if finished[kept_path(run.settings)][0]["proven"]), None)
     if proven:
-        model = adder(proven)
+        model = adder(proven.settings)
         torch.save(model.state_dict(), FIGURES / "proven_adder.pt")
         draw_proof({"the proven adder": model} | {run.arm: adder(run.settings) for run in stressed[:1]})
     return exact
@@ -1247,7 +1255,7 @@ def exact_section(exact):
                   f"{imports['count']}, measured in turns).")]  # fmt: skip
     if check:
         lines += ["", f"The adder of seed 0 got {check['wrong_digits']} of {check['digits']:,} carry-heavy digits wrong, and",
-                  f"{check['noisy_wrong_digits']} of {check['noisy_digits']:,} with noise up to {check['noise']:.4f} on each",
+                  f"{check['noisy_wrong_digits']} of as many with noise up to {check['noise']:.4f} on each",
                   "hidden unit at each step, the most that its proof tolerates."]  # fmt: skip
     return [*lines, ""]
 

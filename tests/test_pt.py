@@ -73,9 +73,9 @@ def test_the_gradient_of_the_recurrence_against_differences():
 
 def test_a_recurrence_that_forgets_nothing_is_scanned_again():
     # A running sum: every chunk depends on all before it.
-    def scan(x, state, out):
-        for x_t, out_t in zip(x, out):
-            state = torch.add(state, x_t, out=out_t)
+    def scan(x, state):
+        for x_t in x:
+            state = x_t.add_(state)
 
     x = torch.randn(1000, 2, 3, dtype=torch.float64)
     start = torch.ones(2, 3, dtype=torch.float64)

@@ -157,7 +157,7 @@ def test_a_tiny_full_run(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(source, "CHAINS", [0, 3, 1000])
     monkeypatch.setattr(source, "CHAIN_PAIRS", 3)
     monkeypatch.setattr(source, "LENGTHS", {300: 2, 100: 2})
-    monkeypatch.setattr(source, "NOISY_BATCHES", 1)
+    monkeypatch.setattr(source, "CHECKED", 100_000)
     exact = {"COST_LENGTHS": [3, 5], "PROVEN_SEEDS": {1: [0, 3]}, "STRESSED": {"a tiny adder": source.SETTINGS | TINY}}
     results = run_tiny(tmp_path, monkeypatch, 2, rows, **exact)
     output = capfd.readouterr()
@@ -203,7 +203,7 @@ def test_a_tiny_full_run(tmp_path, monkeypatch, capfd):
     check = results["exact"]["check"]
     assert [row["length"] for row in check["lengths"]] == [100] * 3 + [300] * 3
     assert all(row["right"] == row["pairs"] for row in check["lengths"])
-    assert (check["wrong_digits"], check["noisy_wrong_digits"]) == (0, 0)
+    assert (check["digits"], check["wrong_digits"], check["noisy_wrong_digits"]) == (100_000, 0, 0)
     assert [record["proven"] for record in results["exact"]["proof"]["1"]] == [True, True]
     assert results["proof_against_import"]["count"] == 2
     model = pt.load(figures / "proven_adder.pt")
