@@ -4,7 +4,8 @@
 
 trains all that ROWS lists, in worker processes, and leaves in figures/ one picture an experiment, a
 page that sets the report's claims against what was measured (README.md), and every number behind
-them (results.json). Change a constant below and run it again: figures and page follow.
+them (results.json). Change a constant below and run it again: figures and page follow. `torchrun` shares
+the runs among several processes or machines.
 """
 
 import contextlib
@@ -948,7 +949,8 @@ def draw_stress(exact):
     figure.savefig(FIGURES / "exact1_stress.png")
 
 
-# The longest numbers of published neural adders, in decimal digits; the design's sources.
+# The longest numbers of published neural adders, in decimal digits: McLeish et al. 2024, Cho et al. 2024,
+# Price et al. 2016 (who show it failing on long carries), Patriota 2024.
 PEERS = {
     "Abacus, 2024": 100,
     "position coupling, 2024": 200,
@@ -1022,12 +1024,13 @@ def draw_states(axes, model, found):
     x, y = gap.topk(2).indices.tolist()
     for carry, colour in enumerate(COLOURS[:2]):
         points = recurrent[torch.from_numpy(after == carry)]
-        axes.plot(points[:, x], points[:, y], ".", color=colour, markersize=3, label=f"carry {carry}: real states")
+        axes.plot(points[:, x], points[:, y], ".", color=colour, markersize=3, label=f"carry {carry}")
         size = high[carry] - low[carry]
-        axes.add_patch(Rectangle((low[carry, x], low[carry, y]), size[x], size[y], fill=False, edgecolor=colour, linewidth=2, label=f"carry {carry}: the proof's box"))
+        axes.add_patch(Rectangle((low[carry, x], low[carry, y]), size[x], size[y], fill=False, edgecolor=colour, linewidth=2))
     axes.set_xlabel(f"(W_hh h) of unit {x}")
     axes.set_ylabel(f"(W_hh h) of unit {y}")
-    axes.legend(fontsize=8, loc="upper right", markerscale=3)
+    axes.set_title("states of real sums, and the proof's boxes", fontsize=10)
+    axes.legend(fontsize=8, loc="best", markerscale=3)
     finish(axes)
 
 
@@ -1231,7 +1234,8 @@ def exact_section(exact):
     for model, error in errors.items():
         lines += ["", f"One error of {model}: {error}."]
     if check:
-        lines += ["", "## Length: a million digits", "", "![accuracy and speed against length](exact2_length.png)", "",
+        longest = max(row["length"] for row in check["lengths"])
+        lines += ["", f"## Length: to {longest:,} digits", "", "![accuracy and speed against length](exact2_length.png)", "",
                   f"The adder is trained on pairs of {proof.DIGITLEN} digits at most and reads numbers in parts.", ""]  # fmt: skip
         lines += table(["digits", "pairs", "right", "digits per second", "peak memory, MB"], [
             [f"{row['length']:,}", f"{row['pairs']} {row['kind']}", row["right"], f"{row['digits_per_second']:,.0f}",
@@ -1254,7 +1258,7 @@ def exact_section(exact):
                   (f"in a fresh process {imports['import_torch']:.2f} s: a ratio of {imports['ratio']:.2f} (medians of "
                   f"{imports['count']}, measured in turns).")]  # fmt: skip
     if check:
-        lines += ["", f"The adder of seed 0 got {check['wrong_digits']} of {check['digits']:,} carry-heavy digits wrong, and",
+        lines += ["", f"The first of them got {check['wrong_digits']} of {check['digits']:,} carry-heavy digits wrong, and",
                   f"{check['noisy_wrong_digits']} of as many with noise up to {check['noise']:.4f} on each",
                   "hidden unit at each step, the most that its proof tolerates."]  # fmt: skip
     return [*lines, ""]
