@@ -69,15 +69,15 @@ def to_digits(name, numbers, maxlen):
     One conversion for the whole list, not one a digit. `name` is the argument that an error names.
     """
     try:
-        texts = [str(operator.index(number)).zfill(maxlen) for number in numbers]
+        integers = tuple(map(operator.index, numbers))
     except TypeError as error:
         raise TypeError(f"{name} must hold integers only: {error}") from None
-    text = "".join(texts)
+    text = f"%0{maxlen}d" * len(integers) % integers
     if "-" in text:
         raise ValueError(f"{name} must not hold negative numbers, got {brief(min(numbers))}")
-    if len(text) != len(texts) * maxlen:
+    if len(text) != len(integers) * maxlen:
         raise ValueError(f"{name} must fit into maxlen={maxlen} digits, got {brief(max(numbers))}")
-    digits = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(len(texts), maxlen)
+    digits = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(len(integers), maxlen)
     return digits[:, ::-1].astype(np.int64) - ord("0")
 
 
