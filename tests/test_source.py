@@ -77,6 +77,8 @@ def test_claims_by_hand():
     assert source.all_reach({1: slow, 2: fast}, 1.0, 30)
     assert not source.all_reach({1: slow, 2: fast}, 1.0, 20)
     assert not source.all_reach({1: slow, 2: never}, 1.0)
+    assert source.steady(record([1.0, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0])) == 30
+    assert source.steady(record([1.0, 1.0, 1.0, 1.0, 0.9])) == math.inf
     assert source.fell_and_recovered(record([0.0, 1.0, 0.05, 1.0]))
     assert not source.fell_and_recovered(record([0.0, 1.0, 0.05]))
     assert not source.fell_and_recovered(record([0.0, 1.0, 0.5, 1.0]))
