@@ -312,7 +312,7 @@ def test_an_edited_script_stops_with_one_line(tmp_path):
 JOB = """
 import os, source
 if __name__ == "__main__":
-    print("rank", os.environ.get("RANK"), "pid", os.getpid(), flush=True)
+    os.write(1, f"rank {os.environ.get('RANK')} pid {os.getpid()}\\n".encode())  # one write: whole lines
     source.WORKERS, source.PROVEN_SEEDS, source.STRESSED, source.COST_LENGTHS = 2, {}, {}, []
     tiny = {"digitlen": 300, "batch_size": 2, "test_size": 2, "steps": STEPS, "seeds": [0, 1], "stop_after": None}
     source.ROWS = {4: source.ROWS[4] | tiny}
