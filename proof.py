@@ -150,7 +150,7 @@ def propagate(weights, boxes, noise, scale=1.0):
             centre, radius = weights.first, error
         else:
             centre, radius = mid @ weight_ih.T + (bias_ih + bias_hh), rad @ weight_ih.abs().T + error
-        z = torch.cat((centre - radius, -centre - radius), 1) + box[CARRY]
+        z = torch.cat((centre - radius, -centre - radius), 1) + box.index_select(0, CARRY.to(box.device))
         low, high_turned = torch.sigmoid(2 * z).chunk(2, 1)  # tanh(z) = 2 sigmoid(2 z) - 1, and sooner
         mid = low - high_turned
         rad = (low + high_turned) * -scale + (scale + noise + weights.of_h)
@@ -292,6 +292,7 @@ def noisy_states(model, num1, num2, noise=0.0):
     before = [torch.zeros_like(layer[0]) for layer in states]
     for position, inputs in enumerate(embedded):
         for layer, (weight_ih, weight_hh, bias_ih, bias_hh) in enumerate(weights.layers):
-            h = torch.tanh(inputs @ weight_ih.T + (bias_ih + bias_hh) + before[layer] @ weight_hh.T)
-            inputs = before[layer] = states[layer][position] = h + noise * (2 * torch.rand_like(h) - 1)
+            z = inputs @ weight_ih.T + (bias_ih + bias_hh) + before[layer] @ weight_hh.T
+            h = pt.tanh_of_half_(2 * z)
+            inputs = before[layer] = states[layer][position] = h + torch.empty_like(h).uniform_(-noise, noise)
     return states, model.dense(states[-1]).argmax(-1).T

@@ -39,7 +39,7 @@ WARM_UP = 32  # positions that a chunk's first state is guessed from
 WIDE = 32  # above this many numbers at once a single pass is as fast
 CUT_TOLERANCE = 1e-6  # a few roundings of a float32 near 1
 
-MINUS_ONE = torch.tensor(-1.0)
+MINUS_ONE = torch.tensor(-1.0)  # `torch.add` multiplies its second argument only, so the first must be a tensor
 
 
 class Adder(nn.Module):
@@ -77,9 +77,9 @@ myPTRNNModel = Adder  # the report's name
 
 
 def run_layers(rnn, inputs, hidden):
-    """`rnn(inputs, hidden)`: a tanh RNN or GRU on the CPU by the recurrences below, the same numbers sooner.
+    """`rnn(inputs, hidden)`, on the CPU by `TanhRecurrence` or `GRURecurrence`: the same numbers, sooner.
 
-    PyTorch's own spend most of their time there between small operations.
+    PyTorch's own tanh RNN and GRU spend most of their time there between small operations.
     """
     recurrence = {nn.RNN: TanhRecurrence, nn.GRU: GRURecurrence}.get(type(rnn))
     if recurrence is None or inputs.device.type != "cpu":
@@ -260,8 +260,8 @@ def train(
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
     `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "carry_rich", with carry
-    chains of every length; `batch_size` of them a step. The loss is the cross-entropy over all positions. Every 10 steps the accuracy is measured on `test_size` fresh test pairs (see
-    `evaluate`). With `stop_after`, training ends once the accuracy was 1.0 that many times in a row.
+    chains of every length; `batch_size` of them a step. The loss is the cross-entropy over all positions.
+    Every 10 steps the accuracy is measured on `test_size` fresh test pairs (see `evaluate`). With `stop_after`, training ends once the accuracy was 1.0 that many times in a row.
     `log(step, loss, accuracy)` is called at each measurement; the default prints every fifth.
 
     Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step],
@@ -412,8 +412,8 @@ def train_run(settings, log):
     """Train one new adder as `settings` say and return (record, weights).
 
     `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, pairs,
-    stop_after, seed, device. The same settings give the same curves again on the same machine, bit for bit. `record`
-    has the curves of `train`, the step of the first measured accuracy of 1.0 or None, seconds in all,
+    stop_after, seed, device. The same settings give the same curves again on the same machine, bit for
+    bit. `record` has the curves of `train`, the step of the first measured accuracy of 1.0 or None, seconds in all,
     milliseconds a step, and error: None, or what ended the run early. `weights` is a state_dict.
     """
     device = check_settings(settings)
