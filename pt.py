@@ -261,7 +261,8 @@ def train(
 
     `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "carry_rich", with carry
     chains of every length; `batch_size` of them a step. The loss is the cross-entropy over all positions.
-    Every 10 steps the accuracy is measured on `test_size` fresh test pairs (see `evaluate`). With `stop_after`, training ends once the accuracy was 1.0 that many times in a row.
+    Every 10 steps the accuracy is measured on `test_size` fresh test pairs (see `evaluate`). With
+    `stop_after`, training ends once the accuracy was 1.0 that many times in a row.
     `log(step, loss, accuracy)` is called at each measurement; the default prints every fifth.
 
     Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step],
@@ -413,8 +414,9 @@ def train_run(settings, log):
 
     `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, pairs,
     stop_after, seed, device. The same settings give the same curves again on the same machine, bit for
-    bit. `record` has the curves of `train`, the step of the first measured accuracy of 1.0 or None, seconds in all,
-    milliseconds a step, and error: None, or what ended the run early. `weights` is a state_dict.
+    bit. `record` has the curves of `train`, the step of the first measured accuracy of 1.0 or None,
+    seconds in all, milliseconds a step, and error: None, or what ended the run early. `weights` is a
+    state_dict.
     """
     device = check_settings(settings)
     seed_everything(settings["seed"])
