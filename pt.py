@@ -146,14 +146,14 @@ class GRURecurrence(torch.autograd.Function):
     def forward(ctx, x, start, weight, bias):
         units = start.shape[1]
         to_gates, to_m = weight.t().split((2 * units, units), 1)
-        gates, n = x[..., : 2 * units] + bias[: 2 * units], x[..., 2 * units :].clone()
-        m, h = torch.empty_like(n), torch.empty_like(n)
+        gates, n = x[..., : 2 * units] + bias[: 2 * units], 2 * x[..., 2 * units :]
+        m, h, bias_m = torch.empty_like(n), torch.empty_like(n), bias[2 * units :]
         before = start
-        for gates_t, n_t, m_t, h_t in zip(gates, n, m, h):
-            r, z = gates_t.addmm_(before, to_gates).sigmoid_().chunk(2, 1)
-            torch.addmm(bias[2 * units :], before, to_m, out=m_t)
-            tanh_of_half_(n_t.addcmul_(r, m_t).mul_(2))
-            before = torch.lerp(n_t, before, z, out=h_t)
+        for gates_t, r_t, z_t, n_t, m_t, h_t in zip(gates, *gates.chunk(2, -1), n, m, h):
+            gates_t.addmm_(before, to_gates).sigmoid_()  # r_t and z_t are its halves
+            torch.addmm(bias_m, before, to_m, out=m_t)
+            tanh_of_half_(n_t.addcmul_(r_t, m_t, value=2))
+            before = torch.lerp(n_t, before, z_t, out=h_t)
         ctx.save_for_backward(gates, n, m, h, start, weight)
         return h
 
@@ -166,12 +166,12 @@ class GRURecurrence(torch.autograd.Function):
         slope_m = slope_n * r
         d = torch.stack((slope_m * m * (1 - r), (before - n) * z * (1 - z), slope_m), 2)
         g = torch.cat((torch.zeros_like(start)[None], g))  # at the state before each step, and the last
-        for g_before, g_t, z_t, d_t in reversed(list(zip(g, g[1:], z, d))):
-            d_t.mul_(g_t[:, None])
-            g_before.addcmul_(g_t, z_t).addmm_(d_t.flatten(1), weight)
-        d = d.flatten(2)
-        of_x = torch.cat((d[..., : -len(start[0])], g[1:] * slope_n), -1)
-        return of_x, g[0], d.flatten(0, 1).t() @ before.flatten(0, 1), d.sum((0, 1))
+        rows, repeated = d.flatten(2), g[1:].unsqueeze(2)  # views, for the products below
+        for g_before, g_t, repeated_t, z_t, d_t, row_t in reversed(list(zip(g, g[1:], repeated, z, d, rows))):
+            d_t.mul_(repeated_t)
+            g_before.addcmul_(g_t, z_t).addmm_(row_t, weight)
+        of_x = torch.cat((rows[..., : -len(start[0])], g[1:] * slope_n), -1)
+        return of_x, g[0], rows.flatten(0, 1).t() @ before.flatten(0, 1), rows.sum((0, 1))
 
 
 def scan_in_chunks(scan, inputs, start, backwards=False):
