@@ -9,6 +9,7 @@ import torch
 from data import (
     carry_rich_digits,
     chain_digits,
+    draw_integers,
     gen_carry_rich_batch,
     gen_data_batch,
     named_pairs,
@@ -24,6 +25,14 @@ def test_digits_by_hand():
     assert num2.tolist() == [[4, 6, 0, 0], [7, 0, 0, 0]]
     assert results.tolist() == [[2, 2, 1, 0], [7, 0, 0, 0]]
     assert num1.dtype == np.int64
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 0), (7, 7), (0, 1), (0, 5 * 10**9), (3, 2**64), (10**4999, 10**5000)])
+def test_the_integers_drawn_are_those_of_randint(start, end):
+    random.seed(1)
+    drawn = draw_integers(200, start, end)
+    random.seed(1)
+    assert drawn == [random.randint(start, end) for _ in range(200)]
 
 
 def test_arrays_go_straight_into_longtensor():
