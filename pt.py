@@ -230,8 +230,12 @@ def to_tensors(numbers, digitlen, device):
 
 def cross_entropy(logits, digits):
     """The mean cross-entropy of logits (..., 10) for the right digits (...)."""
-    # The classes come first: over a last dimension of ten PyTorch's softmax takes several times as long.
-    return nn.functional.cross_entropy(logits.reshape(-1, DIGITS).t()[None], digits.flatten()[None])
+    logits, digits = logits.reshape(-1, DIGITS), digits.flatten()
+    if logits.device.type == "cpu":
+        # Classes first: over a last dimension of ten PyTorch's softmax takes several times as long there. CUDA's
+        # loss of this shape is not deterministic.
+        logits, digits = logits.t()[None], digits[None]
+    return nn.functional.cross_entropy(logits, digits)
 
 
 def check_device(device):

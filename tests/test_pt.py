@@ -93,6 +93,14 @@ def test_a_number_read_in_parts(cell):
     assert torch.allclose(torch.cat((first, second), 1), whole, atol=1e-5)
 
 
+def test_the_loss_by_hand():
+    logits = torch.randn(3, 4, 10, dtype=torch.float64)
+    digits = torch.randint(10, (3, 4))
+    shares = [logits[i, j].exp()[digits[i, j]] / logits[i, j].exp().sum() for i in range(3) for j in range(4)]
+    by_hand = -sum(math.log(share) for share in shares) / 12
+    assert pt.cross_entropy(logits, digits).item() == pytest.approx(by_hand, abs=1e-12)
+
+
 def test_training_reaches_100_percent_and_adds_larger_numbers():
     record, weights = train_run(SETTINGS | {"lr": 0.01, "layers": 1, "steps": 250, "batch_size": 100}, quiet)
     assert 1.0 in record["accuracy"]
