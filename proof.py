@@ -287,7 +287,7 @@ def noisy_states(model, num1, num2, noise=0.0):
     noise in them, and the digits of the answer (batch, digits). Without noise the states are the adder's.
     """
     weights = weights_of(model)
-    embedded = torch.cat((model.embed_layer(num1), model.embed_layer(num2)), -1).transpose(0, 1)
+    embedded = model.embed(num1, num2)
     states = [torch.empty(*embedded.shape[:2], len(layer[2]), device=num1.device) for layer in weights.layers]
     before = [torch.zeros_like(layer[0]) for layer in states]
     for position, inputs in enumerate(embedded):

@@ -68,9 +68,12 @@ class Adder(nn.Module):
         `hidden` is what an earlier call returned, or None at the start of a number: so a long
         number can be read in parts.
         """
-        embedded = self.embed_layer(torch.stack((num1.t(), num2.t()), -1)).flatten(-2)
-        output, hidden = run_layers(self.rnn, embedded, hidden)
+        output, hidden = run_layers(self.rnn, self.embed(num1, num2), hidden)
         return self.dense(output).transpose(0, 1), hidden
+
+    def embed(self, num1, num2):
+        """What the first layer reads: each pair of digits embedded, (digits, batch, 64)."""
+        return self.embed_layer(torch.stack((num1.t(), num2.t()), -1)).flatten(-2)
 
 
 myPTRNNModel = Adder  # the report's name
@@ -217,6 +220,11 @@ def scan_in_chunks(scan, inputs, start, backwards=False):
         out[:, again] = scan_side_by_side(places[:, again], starts[again])
 
 
+def training_range(digitlen):
+    """The smallest and the largest number of the report's training pairs."""
+    return 0, 5 * 10 ** (digitlen - 1)
+
+
 def test_range(digitlen):
     """The smallest and the largest number of the report's test pairs; training has smaller ones."""
     return 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1
@@ -280,7 +288,7 @@ def train(
     seconds = {"data": 0.0, "training": 0.0, "evaluation": 0.0}
     curves = model.curves = {"loss": [], "accuracy": [], "measured_at": [], "seconds": seconds}
     if pairs == "uniform":
-        draw = functools.partial(gen_data_batch, batch_size, 0, 5 * 10 ** (digitlen - 1))
+        draw = functools.partial(gen_data_batch, batch_size, *training_range(digitlen))
     else:
         draw = functools.partial(gen_carry_rich_batch, batch_size, digitlen)
     pending = []  # losses still on the device: reading each one at once would make a GPU wait
@@ -292,14 +300,9 @@ def train(
         seconds[what] += clock - before
 
     for step in range(1, steps + 1):
-        num1, num2, results = to_tensors(draw(), digitlen, device)
+        batch = to_tensors(draw(), digitlen, device)
         charge("data")
-        model.train()
-        optimizer.zero_grad()
-        loss = cross_entropy(model(num1, num2), results)
-        loss.backward()
-        optimizer.step()
-        pending.append(loss.detach())
+        pending.append(training_step(model, optimizer, *batch))
         measured = step % EVALUATE_EVERY == 0 or step == steps
         if measured:
             curves["loss"] += torch.stack(pending).tolist()
@@ -315,6 +318,16 @@ def train(
         if stop_after and curves["accuracy"][-stop_after:] == [1.0] * stop_after:
             break
     return curves
+
+
+def training_step(model, optimizer, num1, num2, results):
+    """One step of `optimizer` on a batch of digits (batch, digits): the loss before it, still on the device."""
+    model.train()
+    optimizer.zero_grad()
+    loss = cross_entropy(model(num1, num2), results)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 def check_training(steps, digitlen, batch_size, test_size, pairs, stop_after):
@@ -480,14 +493,8 @@ def time_steps(digitlen, device, batch_size=100):
     seed_everything(0)
     model = Adder().to(device)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    pairs = gen_data_batch(batch_size, 0, 5 * 10 ** (digitlen - 1))
-    num1, num2, results = to_tensors(pairs, digitlen, device)
+    batch = to_tensors(gen_data_batch(batch_size, *training_range(digitlen)), digitlen, device)
     matrix = torch.ones(2048, 2048, device=device)
-
-    def step():
-        optimizer.zero_grad()
-        cross_entropy(model(num1, num2), results).backward()
-        optimizer.step()
 
     def seconds(work):
         took = []
@@ -499,4 +506,4 @@ def time_steps(digitlen, device, batch_size=100):
             took.append(time.perf_counter() - began)
         return statistics.median(took[1:])
 
-    return seconds(step), 2 * 2048**3 / seconds(lambda: matrix @ matrix) / 1e9
+    return seconds(lambda: training_step(model, optimizer, *batch)), 2 * 2048**3 / seconds(lambda: matrix @ matrix) / 1e9

@@ -512,6 +512,15 @@ def conduct(runs):
     return len(taken_over)
 
 
+def records_of(runs):
+    """{row: {arm: [record of each run]}} of finished `runs`, in their order."""
+    records = {}
+    for run in runs:
+        record, _ = finished[kept_path(run.settings)]
+        records.setdefault(run.row, {}).setdefault(run.arm, []).append(record)
+    return records
+
+
 def conduct_over_ranks(runs):
     """As `conduct`, the runs shared by the ranks that `torchrun` started; then rank 0 has them all.
 
@@ -827,10 +836,7 @@ def exact_main():
     if not runs:
         return None
     conduct(runs)
-    records = {}
-    for run in runs:
-        record, _ = finished[kept_path(run.settings)]
-        records.setdefault(run.row, {}).setdefault(run.arm, []).append(record)
+    records = records_of(runs)
     checks = records.get("check", {}).get(None, [None])
     exact = {"stress": {}, "proof": records.get("proof", {}), "check": checks[0]}
     tried = [run for run in runs if run.row == "proof"]
@@ -1194,6 +1200,13 @@ def table(head, rows):
     return ["| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows)]
 
 
+def claims_table(judged, of_what):
+    """The lines of a table of claims as `judge` gives them, each put to a number of seeds or measurements."""
+    return table(["claim", "true for", "verdict"], [
+        [claim, f"{sum(answers)} of {len(answers)} {of_what}", found] for claim, (answers, found) in judged.items()
+    ])  # fmt: skip
+
+
 def section(row, results):
     """The lines of the page about one row."""
     report, settings, judged = REPORT[row], ROWS[row], judge(row, results)
@@ -1203,10 +1216,7 @@ def section(row, results):
         f"**The report:** {report['says']}.", "", f"**Verdict: {row_verdict(judged)}.**", "",
     ]
     if judged:
-        lines += table(["claim", "true for", "verdict"], [
-            [claim, f"{sum(answers)} of {len(answers)} seeds", found]
-            for claim, (answers, found) in judged.items()
-        ])
+        lines += claims_table(judged, "seeds")
     lines += [f"- {difference}" for difference in differences(row)]
     levels = sorted({report["level"], 1.0})
     head = [f"{level:.0%} right first at step" for level in levels]
@@ -1294,17 +1304,14 @@ def first_error(tests):
     return None
 
 
-def cost_section(costs, measured):
-    """The lines of the page about row 10, the cost of a step, and where the time goes."""
+def cost_section(costs, rate, spent):
+    """The lines of the page about row 10, the cost of a step, and where the time goes, as `time_spent` has it."""
     lines = ["# Row 10. What it costs", "", "![ms a training step against digits](row10_cost.png)", "",
              f"**The report:** {CUDA_CLAIM}.", ""]  # fmt: skip
     judged = judge_cuda(costs)
     if judged:
         lines += [f"**Verdict: {row_verdict(judged)}.**", ""]
-        lines += table(["claim", "true for", "verdict"], [
-            [claim, f"{sum(answers)} of {len(answers)} measurements", found]
-            for claim, (answers, found) in judged.items()
-        ])  # fmt: skip
+        lines += claims_table(judged, "measurements")
     else:
         lines += ["**Verdict: not measured, there was no GPU.**"]
     lines += ["", "A training step of the simple adder, 100 pairs, one torch thread:", ""]
@@ -1314,11 +1321,10 @@ def cost_section(costs, measured):
          ORIGINAL_MS.get(digits, "")]
         for digits in dict.fromkeys(digits for digits, _ in costs)
     ])  # fmt: skip
-    rate, rows = time_spent(costs, measured)
     lines += ["", f"Where the time of rows 1 to 9 goes, against what the arithmetic alone would take at the {rate:.0f} GFLOP/s",
               "that one worker reaches on large matrices:", ""]  # fmt: skip
     lines += table(["row", "data, s", "training, s", "evaluation, s", "arithmetic alone, s"],
-                   [[row, *(f"{seconds:.1f}" for seconds in spent)] for row, spent in rows.items()])  # fmt: skip
+                   [[row, *(f"{seconds:.1f}" for seconds in of_row)] for row, of_row in spent.items()])  # fmt: skip
     return [*lines, ""]
 
 
@@ -1378,15 +1384,18 @@ def spread(values):
 def overview(measured, costs):
     """The lines of a table of all rows and their verdicts."""
     rows = []
-    for row, results in measured.items():
-        judged = judge(row, results)
+
+    def add(link, says, judged, result):
         held = sum(found == "holds" for _, found in judged.values())
-        link = f"[{row}. {REPORT[row]['title']}](#{slug(f'Row {row} ' + REPORT[row]['title'])})"
-        rows.append([link, REPORT[row]["says"], f"{held} of {len(judged)}", row_verdict(judged)])
+        rows.append([link, says, f"{held} of {len(judged)}", result])
+
+    for row, results in measured.items():
+        judged, title = judge(row, results), REPORT[row]["title"]
+        link = f"[{row}. {title}](#{slug(f'Row {row} {title}')})"
+        add(link, REPORT[row]["says"], judged, row_verdict(judged))
     judged = judge_cuda(costs)
-    held = sum(found == "holds" for _, found in judged.values())
     result = row_verdict(judged) if judged else "not measured: no GPU"
-    rows.append(["[10. CUDA](#row-10-what-it-costs)", CUDA_CLAIM, f"{held} of {len(judged)}", result])
+    add("[10. CUDA](#row-10-what-it-costs)", CUDA_CLAIM, judged, result)
     return table(["experiment", "the report says", "claims that hold", "verdict"], rows)
 
 
@@ -1436,20 +1445,19 @@ def write_page(measured, exact, costs, seconds, taken_over):
         lines += section(row, results)
     if exact:
         lines += exact_section(exact)
+    in_short = []
     if costs and measured:
-        lines += cost_section(costs, measured)
+        rate, spent = time_spent(costs, measured)
+        lines += cost_section(costs, rate, spent)
+        making, learning, testing, arithmetic = spent["all"]
+        in_short = ["", f"Rows 1 to 9 spent {learning:.0f} s of one worker on training, {testing:.0f} on evaluation and {making:.0f} on",
+                    f"data; their arithmetic alone would take {arithmetic:.0f} at the {rate:.0f} GFLOP/s that it reaches on large matrices."]
     (FIGURES / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
     before, _, rest = README.read_text(encoding="utf-8").partition(RESULTS_BEGIN)
     after = rest.partition(RESULTS_END)[2]
     linked = [line.replace("](#", f"]({FIGURES.name}/README.md#") for line in rows]
-    spent = []
-    if costs and measured:
-        rate, seconds_of = time_spent(costs, measured)
-        making, learning, testing, arithmetic = seconds_of["all"]
-        spent = ["", f"Rows 1 to 9 spent {learning:.0f} s of one worker on training, {testing:.0f} on evaluation and {making:.0f} on",
-                 f"data; their arithmetic alone would take {arithmetic:.0f} at the {rate:.0f} GFLOP/s that it reaches on large matrices."]
-    middle = "\n".join(["", *conditions, *spent, "", *linked, ""])
+    middle = "\n".join(["", *conditions, *in_short, "", *linked, ""])
     README.write_text(before + RESULTS_BEGIN + middle + RESULTS_END + after, encoding="utf-8")
 
 
@@ -1493,10 +1501,7 @@ def run_rows(rows):
     """Train and draw `rows`, those of them that ROWS has; returns {row: {arm: records}}."""
     runs = plan(row for row in rows if row in ROWS)
     conduct(runs)
-    measured = {}
-    for run in runs:
-        record, _ = finished[kept_path(run.settings)]
-        measured.setdefault(run.row, {}).setdefault(run.arm, []).append(record)
+    measured = records_of(runs)
     FIGURES.mkdir(exist_ok=True)
     for row, results in measured.items():
         draw_row(row, results)
@@ -1518,9 +1523,7 @@ def cost_main():
     """Time a training step on each device, and draw it; returns {(digits, device): records}."""
     runs = cost_plan()
     conduct(runs)
-    costs = {}
-    for run in runs:
-        costs.setdefault(run.arm, []).append(finished[kept_path(run.settings)][0])
+    costs = records_of(runs).get("cost", {})
     if costs:
         draw_costs(costs)
     return costs
