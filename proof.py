@@ -35,7 +35,7 @@ g_n = n u / (1 - n u) (Higham 2002, Accuracy and Stability of Numerical Algorith
     z      is off by g_132 (|W_ih| |u| + |W_hh| 1 + |b_ih| + |b_hh|): 128 products, 2 biases, since |h| <= 1;
     h      by 8 u more, as a tanh (libraries promise 1 or 2 units in the last place, 2 u) and as 2 s - 1 with
            s = 1 / (1 + e) and e an exponential right to 2 units: then s is off by 3 u at most; and a state
-           taken over at a cut of `pt.scan_in_chunks` by CUT_TOLERANCE more;
+           taken over at a cut of `recurrence.scan_in_chunks` by CUT_TOLERANCE more;
     (5)    by g_66 (|W_d| 1 + |b_d|) and the same for k: 64 products and a bias.
 
 Each n is one or two above the number of operations. That spare u is 2^29 times float64's own rounding unit,
@@ -54,6 +54,7 @@ from torch import nn
 
 import pt
 from data import check_at_least, gen_carry_rich_batch, prepare_batch
+from recurrence import CUT_TOLERANCE, tanh_of_half_
 
 # The 200 triples; those that lead to carry 0 are the first 100.
 CARRY, DIGIT_1, DIGIT_2 = torch.cartesian_prod(torch.arange(2), torch.arange(10), torch.arange(10)).T
@@ -120,7 +121,7 @@ def exact_weights_of(model):
         of_z.append(rounding(132) * sizes)
         largest = torch.ones_like(bias_ih)  # the input of the layer above
     of_logit = rounding(66) * (weights.dense.abs().sum(1) + weights.bias.abs())
-    of_h = 8 * UNIT + pt.CUT_TOLERANCE
+    of_h = 8 * UNIT + CUT_TOLERANCE
     return weights._replace(of_z=of_z, of_h=of_h, of_margin=of_logit[:, None] + of_logit)
 
 
@@ -293,6 +294,6 @@ def noisy_states(model, num1, num2, noise=0.0):
     for position, inputs in enumerate(embedded):
         for layer, (weight_ih, weight_hh, bias_ih, bias_hh) in enumerate(weights.layers):
             z = inputs @ weight_ih.T + (bias_ih + bias_hh) + before[layer] @ weight_hh.T
-            h = pt.tanh_of_half_(2 * z)
+            h = tanh_of_half_(2 * z)
             inputs = before[layer] = states[layer][position] = h + torch.empty_like(h).uniform_(-noise, noise)
     return states, model.dense(states[-1]).argmax(-1).T

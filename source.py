@@ -44,6 +44,7 @@ from tqdm import tqdm
 import data
 import proof
 import pt
+import recurrence
 from data import (
     carry_rich_digits,
     chain_digits,
@@ -425,12 +426,12 @@ def device_kind(device):
 
 
 # The code that makes a run, as it was when this process loaded it.
-CODE = {module: Path(module.__file__).read_text(encoding="utf-8") for module in (data, pt, proof)}
+CODE = {module: Path(module.__file__).read_text(encoding="utf-8") for module in (data, recurrence, pt, proof)}
 
 
 def kept_path(settings):
     """Where a run is kept: the name stands for its settings, device, versions and code."""
-    code = [CODE[data], CODE[pt]]
+    code = [CODE[data], CODE[recurrence], CODE[pt]]
     if "kind" in settings:
         code += [CODE[proof], *map(inspect.getsource, KINDS[settings["kind"]])]
     text = json.dumps([settings, device_kind(settings["device"]), versions(), code], sort_keys=True)
