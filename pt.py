@@ -9,7 +9,6 @@ import math
 import operator
 import os
 import random
-import statistics
 import time
 
 import numpy as np
@@ -278,50 +277,6 @@ def load(path):
     return model
 
 
-def train_run(settings, log):
-    """Train one new adder as `settings` say and return (record, weights).
-
-    `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, pairs,
-    stop_after, seed, device. The same settings give the same curves again on the same machine, bit for
-    bit. `record` has the curves of `train`, the step of the first measured accuracy of 1.0 or None,
-    seconds in all, milliseconds a step, and error: None, or what ended the run early. `weights` is a
-    state_dict.
-    """
-    device = check_settings(settings)
-    seed_everything(settings["seed"])
-    began = time.perf_counter()
-    model = Adder(settings["cell"], settings["layers"]).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
-    error = None
-    try:
-        names = ("digitlen", "batch_size", "test_size", "pairs", "stop_after")
-        chosen = {name: settings[name] for name in names}
-        train(settings["steps"], model, optimizer, device, log=log, **chosen)
-    except FloatingPointError as stopped:
-        error = str(stopped)
-    curves = model.curves
-    right = [step for step, accuracy in zip(curves["measured_at"], curves["accuracy"]) if accuracy == 1.0]
-    record = dict(
-        curves,
-        first_100=right[0] if right else None,
-        total_seconds=time.perf_counter() - began,
-        ms_per_step=1e3 * curves["seconds"]["training"] / max(1, len(curves["loss"])),
-        error=error,
-    )
-    return record, {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-
-
-def check_settings(settings):
-    """Raise ValueError for a setting that `train_run` cannot work with; returns the device."""
-    names = ("steps", "digitlen", "batch_size", "test_size", "pairs", "stop_after")
-    check_training(**{name: settings[name] for name in names})
-    Adder(settings["cell"], settings["layers"])
-    if not isinstance(settings["lr"], (int, float)) or not settings["lr"] > 0:
-        raise ValueError(f"lr must be a number above 0, got {settings['lr']!r}")
-    check_at_least("seed", settings["seed"], 0)
-    return check_device(settings["device"])
-
-
 def seed_everything(seed):
     """Seed all that a run draws from, and turn off what makes it differ from run to run.
 
@@ -335,27 +290,3 @@ def seed_everything(seed):
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, see PyTorch's notes
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing here reads any
-
-
-def time_steps(digitlen, device, batch_size=100):
-    """(seconds of a training step of the simple adder, GFLOP/s of large matrix products) on `device`.
-
-    Both are the median of three, after one that does not count; of one where it takes over a second.
-    """
-    seed_everything(0)
-    model = Adder().to(device)
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    batch = to_tensors(gen_data_batch(batch_size, *training_range(digitlen)), digitlen, device)
-    matrix = torch.ones(2048, 2048, device=device)
-
-    def seconds(work):
-        took = []
-        while len(took) < 4 and not (len(took) == 2 and took[1] > 1):
-            began = time.perf_counter()
-            work()
-            if torch.device(device).type == "cuda":
-                torch.cuda.synchronize(device)
-            took.append(time.perf_counter() - began)
-        return statistics.median(took[1:])
-
-    return seconds(lambda: training_step(model, optimizer, *batch)), 2 * 2048**3 / seconds(lambda: matrix @ matrix) / 1e9

@@ -22,7 +22,6 @@ import platform
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -45,6 +44,7 @@ import data
 import proof
 import pt
 import recurrence
+import trials
 from data import (
     carry_rich_digits,
     chain_digits,
@@ -394,7 +394,7 @@ def checked(name, row):
         for arm, settings in arms(row).items():
             for seed in dict.fromkeys(settings.pop("seeds")):
                 runs.append((arm, settings | {"seed": seed, "device": DEVICE}))
-                pt.check_settings(runs[-1][1])
+                trials.check_settings(runs[-1][1])
     except (ValueError, TypeError) as error:
         raise ValueError(f"{name}: {error}") from None
     except KeyError as missing:
@@ -426,12 +426,12 @@ def device_kind(device):
 
 
 # The code that makes a run, as it was when this process loaded it.
-CODE = {module: Path(module.__file__).read_text(encoding="utf-8") for module in (data, recurrence, pt, proof)}
+CODE = {module: Path(module.__file__).read_text(encoding="utf-8") for module in (data, recurrence, pt, proof, trials)}
 
 
 def kept_path(settings):
     """Where a run is kept: the name stands for its settings, device, versions and code."""
-    code = [CODE[data], CODE[recurrence], CODE[pt]]
+    code = [CODE[data], CODE[recurrence], CODE[pt], CODE[trials]]
     if "kind" in settings:
         code += [CODE[proof], *map(inspect.getsource, KINDS[settings["kind"]])]
     text = json.dumps([settings, device_kind(settings["device"]), versions(), code], sort_keys=True)
@@ -486,7 +486,7 @@ def work(settings, path):
     if "kind" in settings:
         run = KINDS[settings["kind"]][0](settings)
     else:
-        run = pt.train_run(settings, log=lambda *measurement: messages.put((path, *measurement)))
+        run = trials.train_run(settings, log=lambda *measurement: messages.put((path, *measurement)))
     try:
         keep(path, run)
     except OSError as error:
@@ -678,101 +678,12 @@ def describe(field, value):
 CHECKED = 10_000_000  # carry-heavy digits that a proven adder adds, without noise and with it
 
 
-def timed(function, *arguments):
-    """(what `function(*arguments)` returns, the seconds that it took)."""
-    began = time.perf_counter()
-    result = function(*arguments)
-    return result, time.perf_counter() - began
-
-
-def prove_run(settings):
-    """Train an adder for the proof and prove it, beside the time of `import torch` in a fresh process."""
-    record = {"error": None, "import_seconds": None}
-    if settings["time_import"]:
-        command = [sys.executable, "-c", "import torch"]
-        _, record["import_seconds"] = timed(lambda: subprocess.run(command, check=True))
-    arguments = settings["layers"], settings["seed"], settings["device"]
-    (model, found), record["train_and_prove_seconds"] = timed(proof.train_proven, *arguments)
-    _, record["prove_seconds"] = timed(proof.prove, model)
-    record["total_seconds"] = record["train_and_prove_seconds"] + record["prove_seconds"]
-    record |= {name: getattr(found, name) for name in ("proven", "margin", "noise", "fails_at")}
-    verdict = "proven" if found.proven else f"not proven, at (digit, digit, carry) {found.fails_at}"
-    record["said"] = f"{verdict}, least margin {found.margin:.2f}, noise to {found.noise:.4f}"
-    return record, {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-
-
-def check_run(settings):
-    """Let a proven adder add: numbers of all lengths, ten million carry-heavy digits, and with noise."""
-    began = time.perf_counter()
-    context = multiprocessing.get_context("spawn")  # a fresh process, to measure its memory
-    with ProcessPoolExecutor(1, context, initializer=start_worker, initargs=(None,)) as child:
-        lengths = child.submit(length_test, settings).result()
-    model, found = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
-    random.seed(settings["seed"])
-    pairs = carry_rich_digits(1000, settings["digits"] // 1000)
-    wrong = int((answers(model, *pairs) != sum_digits(*pairs)).sum())
-    noisy_wrong = 0
-    for _ in range(settings["digits"] // 100_000):
-        pairs = carry_rich_digits(1000, 100)
-        tensors = [torch.from_numpy(digits.astype(np.int64)).to(settings["device"]) for digits in pairs]
-        _, answer = proof.noisy_states(model, *tensors, found.noise)
-        noisy_wrong += int((answer.cpu().numpy() != sum_digits(*pairs)[:, :-1]).sum())
-    record = {
-        "error": None, "lengths": lengths, "proven": found.proven, "noise": found.noise,
-        "digits": settings["digits"], "wrong_digits": wrong, "noisy_wrong_digits": noisy_wrong,
-        "total_seconds": time.perf_counter() - began,
-    }  # fmt: skip
-    record["said"] = f"{wrong} digits wrong of {settings['digits']:,}, {noisy_wrong} with noise {found.noise:.4f}"
-    return record, {}
-
-
-def cost_run(settings):
-    """The milliseconds of a training step of the simple adder, and the device's matrix rate in GFLOP/s."""
-    (seconds, rate), total = timed(pt.time_steps, settings["digitlen"], settings["device"])
-    record = {"error": None, "ms_per_step": 1e3 * seconds, "gflops": rate, "total_seconds": total}
-    record["said"] = f"{record['ms_per_step']:.1f} ms a training step, matrices at {rate:.0f} GFLOP/s"
-    return record, {}
-
-
-def answers(model, digits_1, digits_2):
-    """The digits of a model's sums, with room for the last carry, (batch, digits + 1)."""
-    return pt.add_digits(model, *(np.pad(digits, ((0, 0), (0, 1))) for digits in (digits_1, digits_2)))
-
-
-def length_test(settings):
-    """Accuracy, speed and memory of a proven adder at each of the settings' lengths, the shortest first."""
-    model, _ = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
-    random.seed(settings["seed"])
-    found = []
-    for length, count in sorted(settings["lengths"]):
-        nines, one = np.full((1, length), 9, np.uint8), np.eye(1, length, dtype=np.uint8)
-        uniform = np.random.default_rng(random.getrandbits(64)).integers(0, 10, (2, count, length), np.uint8)
-        kinds = {"random": uniform, "carry-heavy": carry_rich_digits(count, length), "999...9 + 1": (nines, one)}
-        for kind, pairs in kinds.items():
-            answer, seconds = timed(answers, model, *pairs)
-            right = (answer == sum_digits(*pairs)).all(1)
-            found.append({
-                "length": length, "kind": kind, "pairs": len(right), "right": int(right.sum()),
-                "digits_per_second": answer.size / seconds, "peak_memory_mb": peak_memory(),
-            })  # fmt: skip
-    return found
-
-
-def peak_memory():
-    """The most memory that this process has held so far, in MB; None where the system does not say."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 # The runs that are no plain training: the function of each kind, and those of this file that it calls. Their
 # code is part of what a kept run is for.
 KINDS = {
-    "prove": [prove_run, timed],
-    "check": [check_run, length_test, answers, peak_memory, timed],
-    "cost": [cost_run, timed],
+    "prove": [trials.prove_run, trials.timed],
+    "check": [trials.check_run, trials.length_test, trials.answers, trials.peak_memory, trials.timed],
+    "cost": [trials.cost_run, trials.timed],
 }
 
 
@@ -823,7 +734,7 @@ def stress_test(model):
     random.seed(0)  # the same pairs for every model
     by_chain = [chain_digits(CHAIN_PAIRS, max([1000, *CHAINS]), chain) for chain in CHAINS]
     pairs = [np.concatenate(digits) for digits in zip(*by_chain)]
-    right = (answers(model, *pairs) == sum_digits(*pairs)).all(1).reshape(len(CHAINS), CHAIN_PAIRS)
+    right = (trials.answers(model, *pairs) == sum_digits(*pairs)).all(1).reshape(len(CHAINS), CHAIN_PAIRS)
     accuracy = dict(zip(CHAINS, right.mean(1).tolist()))
     return accuracy, {name: pt.add(model, *pair) for name, pair in named_pairs(NAMED_DIGITS).items()}
 

@@ -9,7 +9,8 @@ from torch import nn
 
 import pt
 from data import gen_carry_rich_batch, gen_data_batch, prepare_batch, results_converter
-from pt import Adder, evaluate, myPTRNNModel, train, train_run
+from pt import Adder, evaluate, myPTRNNModel, train
+from trials import train_run
 
 SETTINGS = {
     "cell": "RNN", "layers": 2, "lr": 1e-3, "digitlen": 10, "steps": 30, "batch_size": 20,

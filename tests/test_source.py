@@ -19,6 +19,7 @@ import torch
 import proof
 import pt
 import source
+import trials
 from source import evaluate, loss_draw, myPTRNNModel, train
 
 TINY = {"steps": 30, "batch_size": 3, "test_size": 4, "seeds": [0, 1]}
@@ -297,7 +298,7 @@ def test_loss_draw_shows_without_a_path(monkeypatch):
 
 def test_an_edited_script_stops_with_one_line(tmp_path):
     folder = Path(source.__file__).parent
-    for name in ("source.py", "proof.py", "pt.py", "recurrence.py", "data.py"):
+    for name in ("source.py", "trials.py", "proof.py", "pt.py", "recurrence.py", "data.py"):
         text = (folder / name).read_text()
         (tmp_path / name).write_text(text.replace("SEEDS = [0, 1, 2]", "SEEDS = [0, -1]"))
     command = [sys.executable, "source.py"]
@@ -328,7 +329,7 @@ def job(folder, steps=40):
     """A copy of the project in `folder` with a job of eight runs; returns the command that starts it."""
     here = Path(source.__file__).parent
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("source.py", "proof.py", "pt.py", "recurrence.py", "data.py"):
+    for name in ("source.py", "trials.py", "proof.py", "pt.py", "recurrence.py", "data.py"):
         (folder / name).write_text((here / name).read_text())
     (folder / "README.md").write_text(source.RESULTS_BEGIN + source.RESULTS_END)
     (folder / "job.py").write_text(JOB.replace("STEPS", str(steps)).replace("MAIN", RUN_MAIN))
@@ -556,5 +557,5 @@ def test_row_10_is_judged_only_with_a_gpu():
 
 
 def test_a_step_is_timed():
-    record, _ = source.cost_run({"kind": "cost", "digitlen": 5, "device": "cpu", "seed": 0})
+    record, _ = trials.cost_run({"kind": "cost", "digitlen": 5, "device": "cpu", "seed": 0})
     assert record["ms_per_step"] > 0 and record["gflops"] > 0
