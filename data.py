@@ -167,27 +167,3 @@ def sum_digits(digits_1, digits_2):
             text = f"{a + b:f}".zfill(len(row))
             row[:] = np.frombuffer(text.encode("ascii"), dtype=np.uint8)[::-1] - ord("0")
     return sums
-
-
-def named_pairs(digitlen):
-    """Pairs of up to `digitlen` digits that test a rule, not luck: {name: (number_1, number_2)}."""
-    check_at_least("digitlen", digitlen, 2)
-    ones = (10**digitlen - 1) // 9  # 111...1
-    nines, tens = 9 * ones, 10 ** (digitlen - 1)
-    alternating = int(("90" * digitlen)[:digitlen])
-    mixed = int(("1234567890" * digitlen)[:digitlen])
-    return {
-        "0 + 0": (0, 0),
-        "999...9 + 1": (nines, 1),
-        "1 + 999...9": (1, nines),
-        "999...9 + 0": (nines, 0),
-        "999...9 + 999...9": (nines, nines),
-        "555...5 + 444...4": (5 * ones, 4 * ones),
-        "555...5 + 444...45": (5 * ones, 4 * ones + 1),
-        "9090... + 0909...": (alternating, nines - alternating),
-        "9090... + 0909... + 1": (alternating, nines - alternating + 1),
-        "a + a, a = 123456789012...": (mixed, mixed),
-        "10^k + 10^k": (tens, tens),
-        "10^k + (10^k - 1)": (tens, tens - 1),
-        "5 * 10^k + 5 * 10^k": (5 * tens, 5 * tens),
-    }

@@ -1,7 +1,7 @@
-"""An adder that is trained: embedding -> multi-layer RNN -> linear, and one run of its training.
+"""The report's adder, embedding -> multi-layer RNN -> linear: trained, evaluated, and put to use.
 
 The model reads two numbers digit by digit, least significant digit first, and says one digit of the
-sum at each position. This module knows one model and one run; which runs there are is `source.py`'s.
+sum at each position.
 """
 
 import functools
@@ -109,17 +109,9 @@ def check_device(device):
 
 
 def train(
-    steps,
-    model,
-    optimizer,
-    device="cpu",
-    digitlen=10,
-    batch_size=100,
-    test_size=200,
-    pairs="uniform",
-    stop_after=None,
-    log=None,
-):
+    steps, model, optimizer, device="cpu", digitlen=10,
+    batch_size=100, test_size=200, pairs="uniform", stop_after=None, log=None,
+):  # fmt: skip
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
     `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "carry_rich", with carry
@@ -129,7 +121,7 @@ def train(
     `log(step, loss, accuracy)` is called at each measurement; the default prints every fifth.
 
     Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step],
-    "accuracy": [one a measurement], "measured_at": [the step of each], "seconds": {"data",
+    "accuracy": [one a measurement], "measured_at": [the step of each], "seconds_of": {"data",
     "training", "evaluation"}}. Raises ValueError for a bad argument before any work, and
     FloatingPointError at a loss that is not finite; `model.curves` then has what came before.
     """
@@ -137,7 +129,7 @@ def train(
     device = check_device(device)
     log = log or print_line
     seconds = {"data": 0.0, "training": 0.0, "evaluation": 0.0}
-    curves = model.curves = {"loss": [], "accuracy": [], "measured_at": [], "seconds": seconds}
+    curves = model.curves = {"loss": [], "accuracy": [], "measured_at": [], "seconds_of": seconds}
     if pairs == "uniform":
         draw = functools.partial(gen_data_batch, batch_size, *training_range(digitlen))
     else:
@@ -269,7 +261,11 @@ def add(model, number_1, number_2):
 
 def load(path):
     """The adder whose weights were saved at `path` by `torch.save(model.state_dict(), path)`."""
-    weights = torch.load(path, weights_only=True)
+    return adder_of(torch.load(path, weights_only=True))
+
+
+def adder_of(weights):
+    """The adder that has these weights, a state_dict."""
     gates = len(weights["rnn.weight_ih_l0"]) // HIDDEN
     cell = {1: "RNN", 3: "GRU", 4: "LSTM"}[gates]
     model = Adder(cell, sum(name.startswith("rnn.weight_ih") for name in weights))

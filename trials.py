@@ -1,154 +1,202 @@
-"""One long call each, a dict of settings in, a record out: train an adder, prove one, check one, time a step."""
+"""One long call each, a dict of settings in, a record out: train an adder, prove one, check one, time a step.
 
-import multiprocessing
+A record is a dict of plain values with `said`, the result in a line, `seconds`, how long it took in all, and,
+where an adder was made, its `weights`. `progress(share, line)` is called now and then with how much is done. The
+same settings give the same record again on the same kind of machine, but for its times. The last functions here
+take a finished adder and look at it.
+"""
+
+import itertools
 import random
 import statistics
-import subprocess
-import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import torch
 
 import proof
 import pt
-from data import carry_rich_digits, check_at_least, gen_data_batch, sum_digits
-from pt import (
-    Adder,
-    check_device,
-    check_training,
-    seed_everything,
-    to_tensors,
-    train,
-    training_range,
-    training_step,
+from data import (
+    carry_rich_digits,
+    chain_digits,
+    check_at_least,
+    gen_data_batch,
+    sum_digits,
 )
 
+TRAINING = ("digitlen", "batch_size", "test_size", "pairs", "stop_after")  # the settings that `pt.train` takes too
 
-def train_run(settings, log):
-    """Train one new adder as `settings` say and return (record, weights).
 
-    `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, pairs,
-    stop_after, seed, device. The same settings give the same curves again on the same machine, bit for
-    bit. `record` has the curves of `train`, the step of the first measured accuracy of 1.0 or None,
-    seconds in all, milliseconds a step, and error: None, or what ended the run early. `weights` is a
-    state_dict.
+def train_adder(settings, progress):
+    """Train one new adder as `settings` say.
+
+    `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, pairs, stop_after, seed,
+    device. The record has the curves of `pt.train`, its seconds as `seconds_of`, and error: None, or what ended
+    the run early. Raises ValueError as `check_training_settings`.
     """
-    device = check_settings(settings)
-    seed_everything(settings["seed"])
+    check_training_settings(settings)
+    pt.seed_everything(settings["seed"])
     began = time.perf_counter()
-    model = Adder(settings["cell"], settings["layers"]).to(device)
+    model = pt.Adder(settings["cell"], settings["layers"]).to(settings["device"])
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
+    expected = expected_steps(settings)
+
+    def log(step, loss, accuracy):
+        line = pt.line(step, loss, accuracy) if step % pt.PRINT_EVERY == 0 else None
+        progress(min(1.0, step / expected), line)
+
     error = None
     try:
-        names = ("digitlen", "batch_size", "test_size", "pairs", "stop_after")
-        chosen = {name: settings[name] for name in names}
-        train(settings["steps"], model, optimizer, device, log=log, **chosen)
+        chosen = {name: settings[name] for name in TRAINING}
+        pt.train(settings["steps"], model, optimizer, settings["device"], log=log, **chosen)
     except FloatingPointError as stopped:
         error = str(stopped)
     curves = model.curves
-    right = [step for step, accuracy in zip(curves["measured_at"], curves["accuracy"]) if accuracy == 1.0]
-    record = dict(
-        curves,
-        first_100=right[0] if right else None,
-        total_seconds=time.perf_counter() - began,
-        ms_per_step=1e3 * curves["seconds"]["training"] / max(1, len(curves["loss"])),
-        error=error,
-    )
-    return record, {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    seconds, steps = time.perf_counter() - began, len(curves["loss"])
+    ms = 1e3 * curves["seconds_of"]["training"] / max(1, steps)
+    said = f"ended early: {error}"
+    if not error:
+        right = [step for step, accuracy in zip(curves["measured_at"], curves["accuracy"]) if accuracy == 1.0]
+        said = f"100% from step {right[0]}" if right else "never 100%"
+        said += f", loss {curves['loss'][-1]:.3g} and accuracy {curves['accuracy'][-1]:g} at step {steps}"
+        said += f", {seconds:.1f} s ({ms:.1f} ms a step)"
+    return curves | {"error": error, "ms_per_step": ms, "seconds": seconds, "said": said, "weights": weights_of(model)}
 
 
-def check_settings(settings):
-    """Raise ValueError for a setting that `train_run` cannot work with; returns the device."""
-    names = ("steps", "digitlen", "batch_size", "test_size", "pairs", "stop_after")
-    check_training(**{name: settings[name] for name in names})
-    Adder(settings["cell"], settings["layers"])
+def check_training_settings(settings):
+    """Raise ValueError, naming it, for a setting that `train_adder` cannot work with."""
+    pt.check_training(settings["steps"], **{name: settings[name] for name in TRAINING})
+    pt.Adder(settings["cell"], settings["layers"])
     if not isinstance(settings["lr"], (int, float)) or not settings["lr"] > 0:
         raise ValueError(f"lr must be a number above 0, got {settings['lr']!r}")
     check_at_least("seed", settings["seed"], 0)
-    return check_device(settings["device"])
 
 
-def time_steps(digitlen, device, batch_size=100):
-    """(seconds of a training step of the simple adder, GFLOP/s of large matrix products) on `device`.
+def describe(field, value):
+    """A setting of `train_adder` in words; "seeds" may stand beside them."""
+    if isinstance(value, float):
+        value = f"{value:.3g}"
+    return {
+        "digitlen": f"{value} digits",
+        "cell": value,
+        "layers": f"{value} layers" if value != 1 else "1 layer",
+        "lr": f"lr {value}",
+        "steps": f"{value} steps",
+        "batch_size": f"{value} pairs a step",
+        "test_size": f"{value} test pairs",
+        "pairs": f"{value} pairs",
+        "stop_after": f"stops after {value} measurements of 1.0 in a row" if value else "runs all its steps",
+        "seeds": f"seeds {', '.join(map(str, value))}" if field == "seeds" else "",
+    }[field]
 
-    Both are the median of three, after one that does not count; of one where it takes over a second.
+
+def compared(settings):
+    """The fields of a row that are lists: what it compares. Raises ValueError for an empty one."""
+    fields = [field for field, value in settings.items() if isinstance(value, list) and field != "seeds"]
+    for field in (*fields, "seeds"):
+        if not settings[field]:
+            raise ValueError(f"{field} must hold at least one value, got {settings[field]!r}")
+    return fields
+
+
+def arms(settings):
+    """{arm: settings} of a row: an arm is the value of what is compared, a tuple if several fields are.
+
+    A row without a list has the one arm None.
     """
-    seed_everything(0)
-    model = Adder().to(device)
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    batch = to_tensors(gen_data_batch(batch_size, *training_range(digitlen)), digitlen, device)
-    matrix = torch.ones(2048, 2048, device=device)
-
-    def seconds(work):
-        took = []
-        while len(took) < 4 and not (len(took) == 2 and took[1] > 1):
-            began = time.perf_counter()
-            work()
-            if torch.device(device).type == "cuda":
-                torch.cuda.synchronize(device)
-            took.append(time.perf_counter() - began)
-        return statistics.median(took[1:])
-
-    return seconds(lambda: training_step(model, optimizer, *batch)), 2 * 2048**3 / seconds(lambda: matrix @ matrix) / 1e9
+    fields, found = compared(settings), {}
+    for values in itertools.product(*(settings[field] for field in fields)):
+        arm = values[0] if len(values) == 1 else values or None
+        found[arm] = settings | dict(zip(fields, values))
+    return found
 
 
-def timed(function, *arguments):
-    """(what `function(*arguments)` returns, the seconds that it took)."""
+def label(settings, arm):
+    """An arm's name in legends and tables: "3 layers", "GRU", "lr 0.01"; "" for the arm None."""
+    fields = compared(settings)
+    return ", ".join(map(describe, fields, arm if len(fields) > 1 else [arm]))
+
+
+def in_words(settings):
+    """What a row of settings does not compare, in words."""
+    fixed = [field for field in settings if field not in compared(settings)]
+    return ", ".join(describe(field, settings[field]) for field in fixed)
+
+
+def expected_steps(settings):
+    """About how many steps a run takes before it may stop."""
+    return settings["steps"] * (0.6 if settings["stop_after"] else 1)
+
+
+def expected_seconds(settings):
+    """About how long `train_adder` takes on one core of 2026: for the order of the runs and the bar."""
+    pairs = settings["batch_size"] + settings["test_size"] / 25
+    ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
+    cell = {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[settings["cell"]]
+    return 1e-3 * expected_steps(settings) * settings["layers"] * cell * ms
+
+
+def weights_of(model):
+    """The weights of an adder on the CPU, as `pt.load` reads them."""
+    return {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+
+
+def prove_adder(settings, progress):
+    """Train an adder of `layers`, `seed`, `device` for the proof and prove it: the numbers of its `proof.Proof`."""
     began = time.perf_counter()
-    result = function(*arguments)
-    return result, time.perf_counter() - began
-
-
-def prove_run(settings):
-    """Train an adder for the proof and prove it, beside the time of `import torch` in a fresh process."""
-    record = {"error": None, "import_seconds": None}
-    if settings["time_import"]:
-        command = [sys.executable, "-c", "import torch"]
-        _, record["import_seconds"] = timed(lambda: subprocess.run(command, check=True))
-    arguments = settings["layers"], settings["seed"], settings["device"]
-    (model, found), record["train_and_prove_seconds"] = timed(proof.train_proven, *arguments)
-    _, record["prove_seconds"] = timed(proof.prove, model)
-    record["total_seconds"] = record["train_and_prove_seconds"] + record["prove_seconds"]
-    record |= {name: getattr(found, name) for name in ("proven", "margin", "noise", "fails_at")}
-    verdict = "proven" if found.proven else f"not proven, at (digit, digit, carry) {found.fails_at}"
-    record["said"] = f"{verdict}, least margin {found.margin:.2f}, noise to {found.noise:.4f}"
-    return record, {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-
-
-def check_run(settings):
-    """Let a proven adder add: numbers of all lengths, ten million carry-heavy digits, and with noise."""
-    began = time.perf_counter()
-    context = multiprocessing.get_context("spawn")  # a fresh process, to measure its memory
-    with ProcessPoolExecutor(1, context, initializer=torch.set_num_threads, initargs=(1,)) as child:
-        lengths = child.submit(length_test, settings).result()
     model, found = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
+    seconds = time.perf_counter() - began
+    proof.prove(model)
+    verdict = "proven" if found.proven else f"not proven, at (digit, digit, carry) {found.fails_at}"
+    return {
+        "proven": found.proven, "margin": found.margin, "noise": found.noise, "fails_at": found.fails_at,
+        "seconds": seconds, "prove_seconds": time.perf_counter() - began - seconds,
+        "said": f"{verdict}, least margin {found.margin:.2f}, noise to {found.noise:.4f}", "weights": weights_of(model),
+    }  # fmt: skip
+
+
+def check_adder(settings, progress):
+    """Let the proven adder of `layers`, `seed`, `device` add.
+
+    Numbers of each of `lengths`, [(digits, pairs)], and then `digits` carry-heavy digits, twice: as they are, and
+    with the noise that the proof tolerates on each hidden unit at each step.
+    """
+    began = time.perf_counter()
+    model, found = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
+    lengths = measure_lengths(model, settings["lengths"])
     random.seed(settings["seed"])
     pairs = carry_rich_digits(1000, settings["digits"] // 1000)
     wrong = int((answers(model, *pairs) != sum_digits(*pairs)).sum())
-    noisy_wrong = 0
-    for _ in range(settings["digits"] // 100_000):
+    noisy_wrong, parts = 0, settings["digits"] // 100_000
+    for part in range(parts):
+        progress(0.5 + 0.5 * part / parts, None)
         pairs = carry_rich_digits(1000, 100)
         tensors = [torch.from_numpy(digits.astype(np.int64)).to(settings["device"]) for digits in pairs]
         _, answer = proof.noisy_states(model, *tensors, found.noise)
         noisy_wrong += int((answer.cpu().numpy() != sum_digits(*pairs)[:, :-1]).sum())
-    record = {
-        "error": None, "lengths": lengths, "proven": found.proven, "noise": found.noise,
-        "digits": settings["digits"], "wrong_digits": wrong, "noisy_wrong_digits": noisy_wrong,
-        "total_seconds": time.perf_counter() - began,
+    return {
+        "proven": found.proven, "noise": found.noise, "lengths": lengths, "digits": settings["digits"],
+        "wrong_digits": wrong, "noisy_wrong_digits": noisy_wrong, "seconds": time.perf_counter() - began,
+        "said": f"{wrong} digits wrong of {settings['digits']:,}, {noisy_wrong} with noise {found.noise:.4f}",
     }  # fmt: skip
-    record["said"] = f"{wrong} digits wrong of {settings['digits']:,}, {noisy_wrong} with noise {found.noise:.4f}"
-    return record, {}
 
 
-def cost_run(settings):
-    """The milliseconds of a training step of the simple adder, and the device's matrix rate in GFLOP/s."""
-    (seconds, rate), total = timed(time_steps, settings["digitlen"], settings["device"])
-    record = {"error": None, "ms_per_step": 1e3 * seconds, "gflops": rate, "total_seconds": total}
-    record["said"] = f"{record['ms_per_step']:.1f} ms a training step, matrices at {rate:.0f} GFLOP/s"
-    return record, {}
+def measure_lengths(model, lengths):
+    """Accuracy and speed of `model` on `lengths`, [(digits, pairs)]: random, carry-heavy, and 999...9 + 1."""
+    random.seed(0)
+    found = []
+    for length, count in sorted(lengths):
+        nines, one = np.full((1, length), 9, np.uint8), np.eye(1, length, dtype=np.uint8)
+        uniform = np.random.default_rng(random.getrandbits(64)).integers(0, 10, (2, count, length), np.uint8)
+        kinds = {"random": uniform, "carry-heavy": carry_rich_digits(count, length), "999...9 + 1": (nines, one)}
+        for kind, pairs in kinds.items():
+            began = time.perf_counter()
+            answer = answers(model, *pairs)
+            seconds = time.perf_counter() - began
+            right = int((answer == sum_digits(*pairs)).all(1).sum())
+            found.append({"length": length, "kind": kind, "pairs": len(answer), "right": right,
+                          "digits_per_second": answer.size / seconds})  # fmt: skip
+    return found
 
 
 def answers(model, digits_1, digits_2):
@@ -156,29 +204,62 @@ def answers(model, digits_1, digits_2):
     return pt.add_digits(model, *(np.pad(digits, ((0, 0), (0, 1))) for digits in (digits_1, digits_2)))
 
 
-def length_test(settings):
-    """Accuracy, speed and memory of a proven adder at each of the settings' lengths, the shortest first."""
-    model, _ = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
-    random.seed(settings["seed"])
-    found = []
-    for length, count in sorted(settings["lengths"]):
-        nines, one = np.full((1, length), 9, np.uint8), np.eye(1, length, dtype=np.uint8)
-        uniform = np.random.default_rng(random.getrandbits(64)).integers(0, 10, (2, count, length), np.uint8)
-        kinds = {"random": uniform, "carry-heavy": carry_rich_digits(count, length), "999...9 + 1": (nines, one)}
-        for kind, pairs in kinds.items():
-            answer, seconds = timed(answers, model, *pairs)
-            right = (answer == sum_digits(*pairs)).all(1)
-            found.append({
-                "length": length, "kind": kind, "pairs": len(right), "right": int(right.sum()),
-                "digits_per_second": answer.size / seconds, "peak_memory_mb": peak_memory(),
-            })  # fmt: skip
-    return found
+def time_step(settings, progress):
+    """Time a training step of the simple adder at `digitlen`, 100 pairs, on `device`.
+
+    Three measurements in `ms`, after one that does not count.
+    """
+    pt.seed_everything(settings["seed"])
+    began, device = time.perf_counter(), torch.device(settings["device"])
+    model = pt.Adder().to(device)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    pairs, ms = gen_data_batch(100, *pt.training_range(settings["digitlen"])), []
+    batch = pt.to_tensors(pairs, settings["digitlen"], device)
+    for _ in range(4):
+        start = time.perf_counter()
+        pt.training_step(model, optimizer, *batch)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        ms.append(1e3 * (time.perf_counter() - start))
+    said = f"{statistics.median(ms[1:]):.1f} ms a training step"
+    return {"ms": ms[1:], "seconds": time.perf_counter() - began, "said": said}
 
 
-def peak_memory():
-    """The most memory that this process has held so far, in MB; None where the system does not say."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+# ---------------------------------------------------------------------------------------------------
+# A finished adder, looked at.
+
+
+def stress(model, chains, count):
+    """The accuracy of `model` on `count` pairs of 1000 digits or more with the longest carry chain each of `chains`.
+
+    The same pairs for every model.
+    """
+    random.seed(0)
+    by_chain = [chain_digits(count, max([1000, *chains]), chain) for chain in chains]
+    pairs = [np.concatenate(digits) for digits in zip(*by_chain)]
+    right = (answers(model, *pairs) == sum_digits(*pairs)).all(1).reshape(len(chains), count)
+    return right.mean(1).tolist()
+
+
+def portrait(model):
+    """What the picture of a proof shows of `model`: the worst-case margins, and real states in the proof's boxes.
+
+    The states are W_hh h of the top layer, of the two units that part the carries best, after each digit of 40
+    carry-heavy pairs of 100.
+    """
+    found = proof.prove(model)
+    random.seed(0)
+    digits = carry_rich_digits(40, 100)
+    states, _ = proof.noisy_states(model, *(torch.from_numpy(d.astype(np.int64)) for d in digits))
+    recurrent = (states[-1] @ proof.weights_of(model).layers[-1][1].T).detach()
+    columns, sums = digits[0] + digits[1], sum_digits(*digits)
+    before = (sums[:, :-1] - columns) % 10  # the carry into each position
+    after = torch.from_numpy((columns + before >= 10).T)
+    low, high = found.boxes[-1]
+    gap = torch.maximum(low[1] - high[0], low[0] - high[1]) / (high - low).sum(0)
+    units = gap.topk(2).indices
+    return {
+        "margin": found.margin, "margins": found.margins.tolist(), "units": units.tolist(),
+        "boxes": [[low[carry, units].tolist(), high[carry, units].tolist()] for carry in (0, 1)],
+        "states": [recurrent[after == carry][:, units].tolist() for carry in (0, 1)],
+    }  # fmt: skip

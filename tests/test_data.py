@@ -12,7 +12,6 @@ from data import (
     draw_integers,
     gen_carry_rich_batch,
     gen_data_batch,
-    named_pairs,
     prepare_batch,
     results_converter,
     sum_digits,
@@ -124,15 +123,6 @@ def test_a_sum_of_two_million_digits():
     assert total[-1] == 1 and not total[:-1].any()
 
 
-def test_named_pairs_by_hand():
-    pairs = named_pairs(5)
-    assert pairs["999...9 + 1"] == (99999, 1)
-    assert pairs["555...5 + 444...45"] == (55555, 44445)
-    assert pairs["9090... + 0909... + 1"] == (90909, 9091)
-    assert pairs["10^k + (10^k - 1)"] == (10000, 9999)
-    assert pairs["a + a, a = 123456789012..."] == (12345, 12345)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -148,7 +138,6 @@ def test_named_pairs_by_hand():
         (lambda: gen_carry_rich_batch(0, 5), "batch_size .* got 0"),
         (lambda: gen_carry_rich_batch(5, 0), "digitlen .* got 0"),
         (lambda: chain_digits(5, 10, 11), "chain .* digitlen=10, got 11"),
-        (lambda: named_pairs(1), "digitlen .* got 1"),
         (lambda: results_converter([[1, 10]]), "digits 0-9 .* got 10"),
         (lambda: results_converter([[1, -1]]), "digits 0-9 .* got -1"),
         (lambda: results_converter([[1.5, 1]]), "digits 0-9 .* got 1.5"),

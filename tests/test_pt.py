@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import pt
-from data import gen_carry_rich_batch, gen_data_batch, prepare_batch, results_converter
+import trials
+from data import gen_data_batch, prepare_batch
 from pt import Adder, evaluate, myPTRNNModel, train
-from trials import train_run
 
 SETTINGS = {
     "cell": "RNN", "layers": 2, "lr": 1e-3, "digitlen": 10, "steps": 30, "batch_size": 20,
@@ -18,7 +18,7 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def quiet(step, loss, accuracy):
+def quiet(*_):
     pass
 
 
@@ -57,20 +57,6 @@ def test_the_loss_by_hand():
     shares = [logits[i, j].exp()[digits[i, j]] / logits[i, j].exp().sum() for i in range(3) for j in range(4)]
     by_hand = -sum(math.log(share) for share in shares) / 12
     assert pt.cross_entropy(logits, digits).item() == pytest.approx(by_hand, abs=1e-12)
-
-
-def test_training_reaches_100_percent_and_adds_larger_numbers():
-    record, weights = train_run(SETTINGS | {"lr": 0.01, "layers": 1, "steps": 250, "batch_size": 100}, quiet)
-    assert 1.0 in record["accuracy"]
-    assert record["first_100"] == record["measured_at"][record["accuracy"].index(1.0)]
-    assert record["loss"][0] > 2 and record["loss"][-1] < 0.05
-    assert record["error"] is None
-    model = Adder("RNN", 1)
-    model.load_state_dict(weights)
-    pairs = gen_data_batch(100, 5 * 10**9 + 1, 10**10 - 1)  # none of them was in the training range
-    num1, num2, _ = map(torch.LongTensor, prepare_batch(*pairs, maxlen=11))
-    answers = results_converter(model(num1, num2).argmax(-1))
-    assert sum(map(int.__eq__, answers, (a + b for a, b in zip(*pairs[:2])))) >= 95
 
 
 class Oracle(nn.Module):
@@ -131,13 +117,6 @@ def test_saved_adders_load(cell, layers, tmp_path):
     assert torch.equal(loaded(*digits), model(*digits))
 
 
-def test_carry_rich_training_draws_carry_rich_pairs(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(pt, "gen_carry_rich_batch", lambda *size: drawn.append(size) or gen_carry_rich_batch(*size))
-    train_run(SETTINGS | {"pairs": "carry_rich", "steps": 2}, quiet)
-    assert drawn == [(20, 10), (20, 10)]
-
-
 def test_evaluate_draws_the_reports_test_pairs(monkeypatch):
     ranges = []
     monkeypatch.setattr(pt, "gen_data_batch", lambda *range: ranges.append(range) or gen_data_batch(*range))
@@ -155,53 +134,6 @@ def test_the_reports_lines_and_curves(capsys):
     assert len(curves["accuracy"]) == 6
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"step 50 : loss {curves['loss'][49]:.6g}  accuracy is: {curves['accuracy'][4]:g}"]
-
-
-def test_a_run_may_stop_at_a_steady_100_percent(monkeypatch):
-    accuracies = iter([1.0, 0.5, 1.0, 1.0, 1.0, 0.5])
-    monkeypatch.setattr(pt, "evaluate", lambda *_: next(accuracies))
-    record, _ = train_run(SETTINGS | {"steps": 100, "stop_after": 3}, quiet)
-    assert record["measured_at"] == [10, 20, 30, 40, 50]
-    assert record["first_100"] == 10
-
-
-def test_the_same_settings_give_the_same_curves_bit_for_bit():
-    first, weights = train_run(SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2}, quiet)
-    again, weights_again = train_run(SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2}, quiet)
-    other, _ = train_run(SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2, "seed": 1}, quiet)
-    assert first["loss"] == again["loss"] != other["loss"]
-    assert all(torch.equal(weights[name], weights_again[name]) for name in weights)
-
-
-def test_a_loss_that_is_not_finite_ends_the_run_and_says_why():
-    record, _ = train_run(SETTINGS | {"lr": 1e38}, quiet)
-    step = len(record["loss"]) + 1
-    assert f"at step {step} (RNN, 2 layers, learning rate 1e+38)" in record["error"]
-    assert "lower learning rate" in record["error"]
-    assert all(map(math.isfinite, record["loss"]))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"digitlen": 0}, "digitlen .* got 0"),
-        ({"batch_size": 0}, "batch_size .* got 0"),
-        ({"test_size": -1}, "test_size .* got -1"),
-        ({"steps": 0}, "steps .* got 0"),
-        ({"pairs": "prime"}, "pairs .* got 'prime'"),
-        ({"stop_after": 0}, "stop_after .* got 0"),
-        ({"cell": "Transformer"}, "cell .* RNN, GRU, LSTM, got 'Transformer'"),
-        ({"layers": 0}, "layers .* got 0"),
-        ({"lr": 0}, "lr .* got 0"),
-        ({"seed": -1}, "seed .* got -1"),
-        ({"device": "cuda:77"}, "device 'cuda:77' is not there"),
-        ({"device": "abacus"}, "device 'abacus' is not there"),
-    ],
-)
-def test_bad_settings_are_named_before_any_work(change, message, monkeypatch):
-    monkeypatch.setattr(pt, "seed_everything", lambda seed: pytest.fail("work has begun"))
-    with pytest.raises(ValueError, match=message):
-        train_run(SETTINGS | change, quiet)
 
 
 def test_bad_arguments_of_train_and_evaluate_are_named():
@@ -225,8 +157,8 @@ def test_the_same_training_on_cuda():
     optimizer = torch.optim.Adam(params=model.parameters(), lr=0.01)
     curves = train(200, model, optimizer, cuda0, log=quiet)
     assert max(curves["accuracy"]) > 0.9
-    first, _ = train_run(SETTINGS | {"device": "cuda"}, quiet)
-    again, _ = train_run(SETTINGS | {"device": "cuda"}, quiet)
-    on_cpu, _ = train_run(SETTINGS, quiet)
+    first = trials.train_adder(SETTINGS | {"device": "cuda"}, quiet)
+    again = trials.train_adder(SETTINGS | {"device": "cuda"}, quiet)
+    on_cpu = trials.train_adder(SETTINGS, quiet)
     assert first["loss"] == again["loss"]
     assert first["loss"] == pytest.approx(on_cpu["loss"], rel=1e-3)

@@ -1,0 +1,30 @@
+"""Results -> the page beside the pictures: `page.md.jinja` filled in with what stands in `results.json`."""
+
+import statistics
+from pathlib import Path
+
+import jinja2
+
+
+def write(results, path):
+    """Write the page of `results` to `path`. Raises jinja2.UndefinedError where the results lack what it shows."""
+    folder = jinja2.FileSystemLoader(Path(__file__).parent)
+    options = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    pages = jinja2.Environment(loader=folder, undefined=jinja2.StrictUndefined, autoescape=False, **options)
+    pages.filters |= {"spread": spread, "lasts": lasts, "median": statistics.median, "percent": "{:.0%}".format}
+    path.write_text(pages.get_template("page.md.jinja").render(results), encoding="utf-8")
+
+
+def lasts(lists):
+    """The last item of each of `lists` that has one."""
+    return [values[-1] for values in lists if values]
+
+
+def spread(values):
+    """Median and range of `values` in words; None is a step that never came."""
+    values = sorted(float("inf") if value is None else value for value in values)
+    if not values:
+        return "none"
+    words = ["never" if value == float("inf") else f"{value:.4g}" for value in values]
+    median = words[len(words) // 2]
+    return median if words[0] == words[-1] else f"{median} ({words[0]} to {words[-1]})"

@@ -1,0 +1,223 @@
+"""Results -> PNG: what stands in `results.json` is drawn, and nothing else."""
+
+import itertools
+
+import matplotlib
+import numpy as np
+from matplotlib import pyplot
+from matplotlib.colors import SymLogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]  # Okabe, Ito 2008
+
+
+def draw(results, folder):
+    """Draw the pictures of `results`, of all of them or of some parts, into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, function in pictured(results):
+        figure = Figure(dpi=150, layout="constrained")
+        function(figure, part)
+        figure.savefig(folder / part["picture"])
+
+
+def tidy(results, folder):
+    """Remove the PNGs in `folder` that are no pictures of `results`."""
+    names = {part["picture"] for part, _ in pictured(results)}
+    for path in folder.glob("*.png"):
+        if path.name not in names:
+            path.unlink()
+
+
+def pictured(results):
+    """[(a part of `results` that has a picture, the function that draws it)]."""
+    rows = [(row, draw_row) for row in results.get("rows", [])]
+    return rows + [(results[name], function) for name, function in PARTS.items() if results.get(name)]
+
+
+def colours(count):
+    """`count` colours that a colour-blind reader can tell apart; a scale where they are many."""
+    if count <= len(COLOURS):
+        return COLOURS[:count]
+    return matplotlib.colormaps["viridis"](np.linspace(0, 0.95, count))
+
+
+def finish(axes):
+    """The look that all axes share."""
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+# ---------------------------------------------------------------------------------------------------
+# The report's rows: curves.
+
+
+def draw_row(figure, row):
+    """The loss and accuracy of a row."""
+    figure.set_size_inches(10, 4)
+    figure.suptitle(row["headline"], fontsize=12)
+    draw_curves(figure, row["arms"], row["diamonds"])
+
+
+def draw_curves(figure, arms, diamonds):
+    """Loss and accuracy against step: a line for the median over each arm's runs, a band for their range.
+
+    An arm has "label", "legend" and "runs"; `diamonds`, {"loss", "accuracy": [(label or None, step, value)]},
+    are the report's values.
+    """
+    panels = dict(zip(("loss", "accuracy"), figure.subplots(1, 2)))
+    arms = [arm for arm in arms if any(run["measured_at"] for run in arm["runs"])]
+    colour_of = dict(zip((arm["label"] for arm in arms), colours(len(arms))))
+    last_step = max([step for _, step, _ in diamonds["accuracy"]], default=1)
+    for what, axes in panels.items():
+        for arm in arms:
+            steps = np.array(max((run["measured_at"] for run in arm["runs"]), key=len))
+            last_step = max(last_step, steps[-1])
+            low, median, high = on_one_grid(arm["runs"], steps, what)
+            axes.fill_between(steps, low, high, color=colour_of[arm["label"]], alpha=0.2, linewidth=0)
+            axes.plot(steps, median, color=colour_of[arm["label"]], linewidth=1.8, label=arm["legend"])
+        for label, step, value in diamonds[what]:
+            face = colour_of.get(label, "white")
+            axes.plot(step, value, "D", color=face, markeredgecolor="black", zorder=3, clip_on=False)
+        axes.set_xlabel("training step")
+        finish(axes)
+    for axes in panels.values():
+        axes.set_xlim(0, last_step)
+    panels["loss"].set_yscale("log")
+    panels["loss"].set_ylabel("loss (cross-entropy)")
+    panels["accuracy"].set_ylim(-0.02, 1.02)
+    panels["accuracy"].set_ylabel("accuracy (whole sums right)")
+    if diamonds["accuracy"]:
+        panels["accuracy"].plot([], [], "D", color="white", markeredgecolor="black", label="the report")
+    handles, labels = panels["accuracy"].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False)
+
+
+def draw_run(curves, path):
+    """The curves of one run, saved to `path`, or shown where it is None."""
+    figure = pyplot.figure(figsize=(10, 4), dpi=150 if path else None, layout="constrained")
+    arm = {"label": "", "legend": "this model", "runs": [curves | {"error": None}]}
+    draw_curves(figure, [arm], {"loss": [], "accuracy": []})
+    if path is None:
+        pyplot.show()
+    else:
+        figure.savefig(path)
+    pyplot.close(figure)
+
+
+def on_one_grid(runs, steps, what):
+    """(low, median, high) over `runs` of the curve `what`, at each of `steps`.
+
+    A run that stopped early at 1.0 keeps its last value; one that broke off has none from there on.
+    """
+    curves = np.full((len(runs), len(steps)), np.nan)
+    for curve, run in zip(curves, runs):
+        values = np.array(run[what])
+        at = run["measured_at"] if what == "accuracy" else np.arange(1, len(values) + 1)
+        index = np.searchsorted(at, steps, side="right") - 1
+        there = (index >= 0) & (steps <= len(run["loss"]) if run["error"] else True)
+        curve[there] = values[index[there]]
+    curves = np.ma.masked_invalid(curves)
+    return [np.ma.filled(f(curves, axis=0), np.nan) for f in (np.ma.min, np.ma.median, np.ma.max)]
+
+
+# ---------------------------------------------------------------------------------------------------
+# Beyond the report.
+
+
+def draw_stress(figure, stress):
+    """Accuracy against the longest carry chain: the median over seeds, their range as a band."""
+    figure.set_size_inches(10, 4.5)
+    axes, chains, ends = figure.subplots(), stress["chains"], []
+    styles = itertools.cycle(["o-", "s-", "D-", "^--"])
+    for adder, colour in zip(stress["adders"], colours(len(stress["adders"]))):
+        curves, label = np.array(adder["accuracy"]), f"{adder['name']} ({len(adder['accuracy'])} seeds)"
+        axes.fill_between(chains, curves.min(0), curves.max(0), color=colour, alpha=0.2, linewidth=0)
+        axes.plot(chains, np.median(curves, 0), next(styles), color=colour, clip_on=False, label=label)
+        ends.append(f"{np.median(curves[:, chains.index(max(chains))]):.0%}")
+    figure.suptitle(f"Right sums at a carry chain of {max(chains)} positions, in the legend's order: {', '.join(ends)}")
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(0, max(chains))
+    axes.set_xticks(chains, chains)
+    axes.set_xlabel("longest carry chain in the pair (positions that a carry goes into)")
+    axes.set_ylabel("accuracy (whole sums right)")
+    finish(axes)
+    axes.legend(frameon=False)
+
+
+def draw_lengths(figure, found):
+    """The proven adder's accuracy and speed against the length of the numbers."""
+    figure.set_size_inches(10, 4)
+    tests = found["lengths"]
+    right, pairs, longest = sum(t["right"] for t in tests), sum(t["pairs"] for t in tests), tests[-1]["length"]
+    figure.suptitle(f"Trained at {found['trained_at']} digits, tested to {longest:,}: {right} of {pairs} sums right")
+    accuracy, speed = figure.subplots(1, 2)
+    for kind, colour, marker in zip(dict.fromkeys(test["kind"] for test in tests), COLOURS, "osD"):
+        of_kind = [test for test in tests if test["kind"] == kind]
+        lengths, look = [test["length"] for test in of_kind], {"color": colour, "marker": marker, "label": kind}
+        accuracy.plot(lengths, [test["right"] / test["pairs"] for test in of_kind], **look)
+        speed.plot(lengths, [test["digits_per_second"] for test in of_kind], **look)
+    for name, reach in found["peers"].items():
+        accuracy.axvline(reach, color="grey", linestyle=":")
+        accuracy.text(reach, 0.03, name, rotation=90, ha="right", va="bottom", fontsize=8, color="dimgrey")
+    accuracy.set_ylim(-0.02, 1.05)
+    accuracy.set_ylabel("accuracy (whole sums right)")
+    accuracy.set_xlabel("digits of each number (dotted: the peers' reach)")
+    speed.set_xlabel("digits of each number")
+    speed.set_ylabel("digits of the sum per second")
+    speed.set_yscale("log")
+    for axes in (accuracy, speed):
+        axes.set_xscale("log")
+        finish(axes)
+    speed.legend(frameon=False)
+
+
+def draw_proof(figure, proof):
+    """For some adders the worst-case margins of all triples, and real states in the proof's boxes."""
+    adders = proof["portraits"]
+    figure.set_size_inches(10, 4.4 * len(adders))
+    figure.suptitle("Least worst-case margin over all digits and carries: "
+                    + ", ".join(f"{adder['margin']:+.1f} for {adder['name']}" for adder in adders))  # fmt: skip
+    grid = figure.subplots(len(adders), 3, width_ratios=(1, 1, 1.6), squeeze=False)
+    for adder, (without, carried, plane) in zip(adders, grid):
+        for axes, margins, what in zip((without, carried), adder["margins"], ("no carry", "carry")):
+            scale = SymLogNorm(1, vmin=-100, vmax=100)  # linear between -1 and 1
+            image = axes.imshow(margins, cmap="PuOr", norm=scale, origin="lower")
+            axes.set_title(f"{adder['name']}\n{what} before", fontsize=10)
+            axes.set_xlabel("second digit")
+            axes.set_xticks(range(10))
+            axes.set_yticks(range(10))
+        without.set_ylabel("first digit")
+        figure.colorbar(image, ax=carried, extend="both", label="worst-case margin", shrink=0.8)
+        for carry, colour in enumerate(COLOURS[:2]):
+            (left, low), (right, high) = adder["boxes"][carry]
+            states = np.array(adder["states"][carry])
+            plane.plot(*states.T, ".", color=colour, markersize=3, label=f"carry {carry}")
+            box = Rectangle((left, low), right - left, high - low, fill=False, edgecolor=colour, linewidth=2)
+            plane.add_patch(box)
+        plane.set_xlabel(f"(W_hh h) of unit {adder['units'][0]}")
+        plane.set_ylabel(f"(W_hh h) of unit {adder['units'][1]}")
+        plane.set_title("states of real sums, and the proof's boxes", fontsize=10)
+        plane.legend(fontsize=8, loc="best", markerscale=3)
+        finish(plane)
+
+
+def draw_cost(figure, cost):
+    """The milliseconds of a training step against the length, on each device."""
+    figure.set_size_inches(10, 4)
+    axes, said = figure.subplots(), []
+    for device, colour in zip(cost["devices"], COLOURS):
+        found = [(digits, np.median(ms)) for digits, ms in device["ms"]]
+        axes.plot(*zip(*found), "o-", color=colour, label=f"here, {device['kind']}")
+        said.append(f"{found[-1][1]:.0f} ms on {device['device']}")
+    axes.plot(*zip(*cost["original_ms"]), "D--", color="grey", label="the original code, 2-core CPU")
+    figure.suptitle(f"A training step at {found[-1][0]} digits, 100 pairs: {', '.join(said)}")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("digits of each number")
+    axes.set_ylabel("ms a training step")
+    finish(axes)
+    axes.legend(frameon=False)
+
+
+PARTS = {"stress": draw_stress, "lengths": draw_lengths, "proof": draw_proof, "cost": draw_cost}

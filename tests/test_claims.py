@@ -1,0 +1,115 @@
+"""The verdict rule against sampled coins and counts by hand; each claim can be judged either way."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lab import claims
+
+SETTINGS = {"digitlen": 10, "cell": "RNN", "layers": [1, 2, 3, 4], "lr": 1e-3, "steps": 500, "batch_size": 100, "stop_after": None}
+
+
+def record(accuracy, loss=None, error=None):
+    """A made-up record, measured every 10 steps."""
+    steps = [10 * (i + 1) for i in range(len(accuracy))]
+    loss = loss or [1.0] * (10 * len(accuracy))
+    return {"accuracy": accuracy, "measured_at": steps, "loss": loss, "error": error}
+
+
+def test_majority_against_sampled_coins():
+    # P(share > 1/2 | yes of seeds), by drawing shares from the uniform prior and keeping those that fit
+    draws = np.random.default_rng(0)
+    shares = draws.random(400_000)
+    heads = draws.binomial(5, shares)
+    for yes in range(6):
+        assert claims.majority(yes, 5) == pytest.approx((shares[heads == yes] > 0.5).mean(), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("yes", "seeds", "expected"),
+    [
+        (3, 3, "holds"),  # 15/16
+        (2, 3, "cannot be told from this many seeds"),  # 11/16
+        (1, 3, "cannot be told from this many seeds"),
+        (0, 3, "does not hold"),  # 1/16
+        (1, 1, "cannot be told from this many seeds"),  # 3/4
+        (0, 1, "cannot be told from this many seeds"),
+        (2, 2, "cannot be told from this many seeds"),  # 7/8
+        (9, 10, "holds"),
+        (50, 100, "cannot be told from this many seeds"),
+        (30, 100, "does not hold"),
+    ],
+)
+def test_verdicts_by_hand(yes, seeds, expected):
+    assert claims.verdict([True] * yes + [False] * (seeds - yes)) == expected
+
+
+def test_claims_by_hand():
+    slow, fast, never = record([0, 0.5, 1.0]), record([0.9, 1.0, 0.2]), record([0, 0, 0.99])
+    assert [claims.reached(r, 1.0) for r in (slow, fast, never)] == [30, 20, math.inf]
+    assert claims.by({1: slow}, 350) == 370 and claims.by({1: slow}, 60) == 70 and claims.by({1: slow}, 200) == 210
+    assert claims.by({1: dict(slow, measured_at=[50, 100, 150])}, 450) == 500
+    assert claims.first({1: slow, 2: fast, 3: never}, 2, 1.0)
+    assert claims.last({1: slow, 2: fast, 3: never}, 3, 1.0)
+    assert not claims.first({1: fast, 2: fast}, 2, 1.0), "a tie is not first"
+    assert claims.all_reach({1: slow, 2: fast}, 1.0, 30)
+    assert not claims.all_reach({1: slow, 2: fast}, 1.0, 20)
+    assert not claims.all_reach({1: slow, 2: never}, 1.0)
+    assert claims.steady(record([1.0, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0])) == 30
+    assert claims.steady(record([1.0, 1.0, 1.0, 1.0, 0.9])) == math.inf
+    assert claims.fell_and_recovered(record([0.0, 1.0, 0.05, 1.0]))
+    assert not claims.fell_and_recovered(record([0.0, 1.0, 0.05]))
+    assert not claims.fell_and_recovered(record([0.0, 1.0, 0.5, 1.0]))
+    assert claims.ends_right(slow) and not claims.ends_right(fast)
+    assert not claims.ends_right(record([1.0], error="the loss is nan"))
+
+
+def test_every_claim_can_be_judged_either_way():
+    # Records that learn at once and records that never do: no claim may give the same answer to all.
+    at_once, never = record([1.0] * 200), record([0.0] * 200, loss=[3.0] * 2000)
+    at_once["loss"] = [0.0] * 2000
+    for step, loss in claims.LOSSES:
+        at_once["loss"][step - 1] = loss
+    fell = record([0.0, 1.0, 0.0, 1.0] + [0.0] * 196)
+    for row, report in claims.REPORT.items():
+        keys = next((value for value in report["settings"].values() if isinstance(value, list)), [None])
+        for claim, is_true in report["claims"].items():
+            answers = {bool(is_true(dict.fromkeys(keys, same))) for same in (at_once, never, fell)}
+            for key in keys:
+                answers.add(bool(is_true(dict.fromkeys(keys, never) | {key: at_once})))
+                answers.add(bool(is_true(dict.fromkeys(keys, at_once) | {key: never})))
+            assert answers == {True, False}, (row, claim)
+
+
+def test_a_row_is_only_judged_on_the_reports_settings():
+    results = {layers: [record([1.0] * 50)] * 3 for layers in (1, 2, 3, 4, 5)}
+    found = claims.judge(4, SETTINGS | {"layers": [1, 2, 3, 4, 5]}, results)
+    assert found[0] == {"claim": "all four reach 100%", "answers": [True] * 3, "verdict": "holds"}
+    for change in ({"layers": [1, 2]}, {"steps": 499}, {"cell": "GRU"}, {"digitlen": [10, 20]}):
+        assert claims.judge(4, SETTINGS | change, results) == []
+        assert len(claims.differences(4, SETTINGS | change)) == 1
+
+
+def test_a_row_is_judged_into_plain_values():
+    never, early = record([0.0] * 50), record([0.0, 0.95] + [1.0] * 48)
+    results = {1: [early, early], 2: [early, early], 3: [early, early], 4: [early, never], 9: [never, never]}
+    labels = {layers: f"{layers} layers" for layers in results}
+    row = claims.of_row(4, SETTINGS | {"layers": list(results)}, results, labels)
+    assert (row["anchor"], row["picture"]) == ("row-4-rnn-with-1-to-4-layers", "row-4-rnn-with-1-to-4-layers.png")
+    assert row["headline"] == "RNN with 1 to 4 layers: first step at 90%, median of 2 seeds"
+    assert [arm["legend"] for arm in row["arms"]] == [*(f"{n} layers: step 20" for n in (1, 2, 3)), "4 layers: never", "9 layers: never"]
+    assert row["arms"][3]["reached"] == {"90%": [20, None], "100%": [30, None]}
+    assert ["3 layers", 190, 0.9] in row["diamonds"]["accuracy"] and row["diamonds"]["loss"] == []
+    assert row["claims"][0]["answers"] == [True, False]
+
+
+def test_row_10_is_judged_only_with_a_gpu():
+    assert claims.of_costs({(10, "cpu"): [5.0] * 3}, {"cpu": "abacus"})["verdict"] == claims.NO_GPU
+    costs = {(10, "cpu"): [5.0] * 3, (10, "cuda"): [2.0] * 3, (100, "cpu"): [40.0] * 3, (100, "cuda"): [2.0] * 3}
+    assert [claim["verdict"] for claim in claims.of_costs(costs, {"cpu": "abacus", "cuda": "a GPU"})["claims"]] == ["does not hold", "holds"]
+
+
+def test_where_a_row_works_less_is_said():
+    assert claims.less_work(SETTINGS) == "nowhere: the report's batch, and all the steps"
+    assert claims.less_work(SETTINGS | {"batch_size": 7}) == "7 pairs a step, the report had 100"
