@@ -46,6 +46,7 @@ of (1)-(4), by the very functions that prove. It bounds the loss of every sum fr
 """
 
 import copy
+import itertools
 import math
 from typing import NamedTuple
 
@@ -63,6 +64,7 @@ CARRY, DIGIT_1, DIGIT_2 = CARRY[ORDER], DIGIT_1[ORDER], DIGIT_2[ORDER]
 RIGHT = ((CARRY + DIGIT_1 + DIGIT_2) % 10)[:, None]  # the right digit of each, (200, 1)
 
 UNIT = 2.0**-24  # the rounding unit of float32
+WIDTHS = 100, 400, 2000  # states that `refute` keeps, one after the other
 MOST_ROUNDS = 40  # boxes that still grow by then are taken not to end
 
 # How `train_proven` trains, for any number of layers. Chosen by trial on seeds 0 to 99 (0 to 9 from two layers
@@ -103,13 +105,18 @@ def weights_of(model):
 
     Raises ValueError unless it is a tanh RNN.
     """
-    if getattr(model.rnn, "mode", None) != "RNN_TANH":
+    if not provable(model):
         raise ValueError(f"model must be a tanh RNN to be proven: {type(model.rnn).__name__} is not supported")
     layers = model.rnn.all_weights
     weight_ih, _, bias_ih, bias_hh = layers[0]
     from_1, from_2 = (model.embed_layer.weight @ half.T for half in weight_ih.chunk(2, 1))
     first = from_1[DIGIT_1] + from_2[DIGIT_2] + (bias_ih + bias_hh)
     return Weights(first, layers, model.dense.weight, model.dense.bias, [0.0] * len(layers), 0.0, 0.0)
+
+
+def provable(model):
+    """Whether `prove` knows the cell of `model`."""
+    return getattr(model.rnn, "mode", None) == "RNN_TANH"
 
 
 def exact_weights_of(model):
@@ -297,3 +304,87 @@ def noisy_states(model, num1, num2, noise=0.0):
             h = tanh_of_half_(2 * z)
             inputs = before[layer] = states[layer][position] = h + torch.empty_like(h).uniform_(-noise, noise)
     return states, model.dense(states[-1]).argmax(-1).T
+
+
+# ---------------------------------------------------------------------------------------------------
+# Refuted: wrong on a pair that anyone can check.
+
+
+@torch.no_grad()
+def refute(model, digits=12, widths=WIDTHS):
+    """The shortest pair found that `model` adds wrong, (number_1, number_2), or None: which proves nothing.
+
+    An adder reads from the right, and what it says at position t depends on the first t digits alone. So a wrong
+    digit there condemns every pair of numbers that ends in those digits: at least one random pair in 100^t. The
+    search (a beam search) goes by positions: from the zero state all 100 pairs of digits, from each state that it
+    keeps all 100 again. It keeps those of least margin, right logit less the best other, half of them for each
+    carry, and ends at the first wrong digit, or after `digits` positions; `widths` are the numbers of states to
+    keep, each tried if the one before found nothing. Any cell, any depth, any device; always the same answer. What
+    it returns is checked by `pt.add` against Python's integers.
+    """
+    check_at_least("digits", digits, 1)
+    model.eval()
+    return next(filter(None, (search(model, digits, width) for width in widths)), None)
+
+
+def search(model, digits, width):
+    """`refute` with `width` states kept."""
+    device = next(model.parameters()).device
+    one, other = torch.cartesian_prod(torch.arange(10, device=device), torch.arange(10, device=device)).T
+    carry, numbers, hidden = torch.zeros(1, dtype=torch.long, device=device), [(0, 0)], None
+    for place in range(digits):
+        a, b, c = one.repeat(len(carry)), other.repeat(len(carry)), carry.repeat_interleave(100)
+        logits, hidden = model.read(a[:, None], b[:, None], of_states(hidden, lambda h: h.repeat_interleave(100, 1)))
+        right = ((a + b + c) % 10)[:, None]
+        logits, carry = logits[:, 0], (a + b + c) // 10
+        margin = logits.gather(1, right) - logits.scatter(1, right, -math.inf).amax(1, True)
+        margin = margin[:, 0].nan_to_num(-math.inf)
+        order = torch.argsort(margin, stable=True)
+        for index in order[: min(100, int((margin <= 0).sum()))].tolist():
+            number_1, number_2 = longer(numbers[index // 100], index % 100, place)
+            for top in (0, 10 ** (place + 1)):  # zeros on top may go unread by `pt.add`; another digit there does not
+                if pt.add(model, number_1 + top, number_2) != number_1 + top + number_2:
+                    return number_1 + top, number_2
+        kept = torch.cat([order[carry[order] == which][: width // 2] for which in (0, 1)])
+        carry, hidden = carry[kept], of_states(hidden, lambda h, kept=kept: h[:, kept])
+        numbers = [longer(numbers[index // 100], index % 100, place) for index in kept.tolist()]
+    return None
+
+
+def longer(pair, digits, place):
+    """A pair of numbers with one more digit each, at `place`: the tens and the ones of `digits`."""
+    return pair[0] + digits // 10 * 10**place, pair[1] + digits % 10 * 10**place
+
+
+def of_states(hidden, change):
+    """`change` done to the hidden state, that of a cell with one (RNN, GRU) or two (LSTM); None stays."""
+    return tuple(map(change, hidden)) if isinstance(hidden, tuple) else hidden if hidden is None else change(hidden)
+
+
+class Decision(NamedTuple):
+    """What `decide` found out about an adder."""
+
+    verdict: str  # "proven", "wrong" or "undecided"
+    proof: Proof | None = None  # where proven
+    pair: tuple | None = None  # where wrong: two numbers,
+    answer: int | None = None  # what the adder says is their sum,
+    share: float | None = None  # and the share of all random pairs that end as they do up to its wrong digit
+
+
+def decide(model, digits=12):
+    """A verdict on any adder, a `Decision`: proven right for every two numbers, wrong on a pair, or undecided.
+
+    The pair has about `digits` digits at most. A quick search for one comes first, then the proof, then the rest of
+    the search.
+    """
+    found = refute(model, digits, WIDTHS[:1])
+    if not found:
+        proof = prove(model) if provable(model) else None
+        if proof and proof.proven:
+            return Decision("proven", proof)
+        found = refute(model, digits, WIDTHS[1:])
+    if not found:
+        return Decision("undecided")
+    answer = pt.add(model, *found)
+    place = next(t for t in itertools.count() if answer // 10**t % 10 != sum(found) // 10**t % 10)
+    return Decision("wrong", pair=found, answer=answer, share=100.0 ** -(place + 1))

@@ -29,8 +29,8 @@ DIGITS = 10  # the classes 0-9
 EMBEDDING = 32  # numbers that stand for one digit
 HIDDEN = 64  # hidden units a layer; also the width of the input, two digits embedded
 CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
-EVALUATE_EVERY = 10  # steps between two measurements of the accuracy, as in the report
 PRINT_EVERY = 50  # steps between two printed lines, as in the report
+EVALUATED = 2**16  # positions, of all numbers together, that `evaluate` takes at a time: they stay in the cache
 PART = 2**14  # positions, of all numbers together, that `add_digits` reads at a time
 
 
@@ -110,22 +110,22 @@ def check_device(device):
 
 def train(
     steps, model, optimizer, device="cpu", digitlen=10,
-    batch_size=100, test_size=200, pairs="uniform", stop_after=None, log=None,
+    batch_size=100, test_size=200, measure_every=10, pairs="uniform", stop_after=None, log=None,
 ):  # fmt: skip
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
     `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "carry_rich", with carry
     chains of every length; `batch_size` of them a step. The loss is the cross-entropy over all positions.
-    Every 10 steps the accuracy is measured on `test_size` fresh test pairs (see `evaluate`). With
+    Every `measure_every` steps the accuracy is measured on `test_size` fresh test pairs (see `evaluate`). With
     `stop_after`, training ends once the accuracy was 1.0 that many times in a row.
-    `log(step, loss, accuracy)` is called at each measurement; the default prints every fifth.
+    `log(step, loss, accuracy)` is called at each measurement; the default prints it every 50 steps.
 
     Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step],
     "accuracy": [one a measurement], "measured_at": [the step of each], "seconds_of": {"data",
     "training", "evaluation"}}. Raises ValueError for a bad argument before any work, and
     FloatingPointError at a loss that is not finite; `model.curves` then has what came before.
     """
-    check_training(steps, digitlen, batch_size, test_size, pairs, stop_after)
+    check_training(steps, digitlen, batch_size, test_size, measure_every, pairs, stop_after)
     device = check_device(device)
     log = log or print_line
     seconds = {"data": 0.0, "training": 0.0, "evaluation": 0.0}
@@ -146,7 +146,7 @@ def train(
         batch = to_tensors(draw(), digitlen, device)
         charge("data")
         pending.append(training_step(model, optimizer, *batch))
-        measured = step % EVALUATE_EVERY == 0 or step == steps
+        measured = step % measure_every == 0 or step == steps
         if measured:
             curves["loss"] += torch.stack(pending).tolist()
             pending.clear()
@@ -173,12 +173,13 @@ def training_step(model, optimizer, num1, num2, results):
     return loss.detach()
 
 
-def check_training(steps, digitlen, batch_size, test_size, pairs, stop_after):
+def check_training(steps, digitlen, batch_size, test_size, measure_every, pairs, stop_after):
     """Raise ValueError, naming the argument, for what `train` cannot work with."""
     check_at_least("steps", steps, 1)
     check_at_least("digitlen", digitlen, 1)
     check_at_least("batch_size", batch_size, 1)
     check_at_least("test_size", test_size, 1)
+    check_at_least("measure_every", measure_every, 1)
     if pairs not in ("uniform", "carry_rich"):
         raise ValueError(f"pairs must be 'uniform' or 'carry_rich', got {pairs!r}")
     if stop_after is not None:
@@ -219,9 +220,10 @@ def evaluate(model, device="cpu", digitlen=10, batch_size=200):
     check_at_least("batch_size", batch_size, 1)
     device = check_device(device)
     model.eval()
-    num1, num2, results = to_tensors(gen_data_batch(batch_size, *test_range(digitlen)), digitlen, device)
-    right = (model(num1, num2).argmax(-1) == results).all(-1)
-    return right.sum().item() / batch_size
+    digits = to_tensors(gen_data_batch(batch_size, *test_range(digitlen)), digitlen, device)
+    pieces = zip(*(array.split(max(1, EVALUATED // digitlen)) for array in digits))
+    right = [(model(num1, num2).argmax(-1) == results).all(-1).sum() for num1, num2, results in pieces]
+    return torch.stack(right).sum().item() / batch_size
 
 
 @torch.no_grad()

@@ -24,14 +24,15 @@ from data import (
     sum_digits,
 )
 
-TRAINING = ("digitlen", "batch_size", "test_size", "pairs", "stop_after")  # the settings that `pt.train` takes too
+# The settings that `pt.train` takes too.
+TRAINING = ("digitlen", "batch_size", "test_size", "measure_every", "pairs", "stop_after")
 
 
 def train_adder(settings, progress):
     """Train one new adder as `settings` say.
 
-    `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, pairs, stop_after, seed,
-    device. The record has the curves of `pt.train`, its seconds as `seconds_of`, and error: None, or what ended
+    `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, measure_every, pairs, stop_after,
+    seed, device. The record has the curves of `pt.train`, its seconds as `seconds_of`, and error: None, or what ended
     the run early. Raises ValueError as `check_training_settings`.
     """
     check_training_settings(settings)
@@ -60,7 +61,25 @@ def train_adder(settings, progress):
         said = f"100% from step {right[0]}" if right else "never 100%"
         said += f", loss {curves['loss'][-1]:.3g} and accuracy {curves['accuracy'][-1]:g} at step {steps}"
         said += f", {seconds:.1f} s ({ms:.1f} ms a step)"
-    return curves | {"error": error, "ms_per_step": ms, "seconds": seconds, "said": said, "weights": weights_of(model)}
+    decided = decide(model)
+    return curves | decided | {
+        "error": error, "ms_per_step": ms, "seconds": time.perf_counter() - began,
+        "said": f"{said}, {decided['decided']}", "weights": weights_of(model),
+    }  # fmt: skip
+
+
+def decide(model):
+    """What `proof.decide` finds out about `model`, as plain values.
+
+    `decided`: "proven", "undecided", or the sum that goes wrong, in words; `wrong`: None, or its {"pair", "answer",
+    "digits" (of the longer number), "share" (of all random pairs that it condemns)}.
+    """
+    found = proof.decide(model)
+    if not found.pair:
+        return {"decided": found.verdict, "wrong": None}
+    number_1, number_2 = found.pair
+    wrong = {"pair": found.pair, "answer": found.answer, "digits": len(str(max(found.pair))), "share": found.share}
+    return {"decided": f"{number_1} + {number_2} gives {found.answer}", "wrong": wrong}
 
 
 def check_training_settings(settings):
@@ -84,6 +103,7 @@ def describe(field, value):
         "steps": f"{value} steps",
         "batch_size": f"{value} pairs a step",
         "test_size": f"{value} test pairs",
+        "measure_every": f"measured every {value} steps",
         "pairs": f"{value} pairs",
         "stop_after": f"stops after {value} measurements of 1.0 in a row" if value else "runs all its steps",
         "seeds": f"seeds {', '.join(map(str, value))}" if field == "seeds" else "",
@@ -130,7 +150,7 @@ def expected_steps(settings):
 
 def expected_seconds(settings):
     """About how long `train_adder` takes on one core of 2026: for the order of the runs and the bar."""
-    pairs = settings["batch_size"] + settings["test_size"] / 25
+    pairs = settings["batch_size"] + 0.4 * settings["test_size"] / settings["measure_every"]
     ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
     cell = {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[settings["cell"]]
     return 1e-3 * expected_steps(settings) * settings["layers"] * cell * ms
@@ -142,16 +162,20 @@ def weights_of(model):
 
 
 def prove_adder(settings, progress):
-    """Train an adder of `layers`, `seed`, `device` for the proof and prove it: the numbers of its `proof.Proof`."""
+    """Train an adder of `layers`, `seed`, `device` for the proof and prove it: the numbers of its `proof.Proof`.
+
+    One that is not proven is decided as others are.
+    """
     began = time.perf_counter()
     model, found = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
     seconds = time.perf_counter() - began
     proof.prove(model)
-    verdict = "proven" if found.proven else f"not proven, at (digit, digit, carry) {found.fails_at}"
-    return {
+    decided = {"decided": "proven", "wrong": None} if found.proven else decide(model)
+    return decided | {
         "proven": found.proven, "margin": found.margin, "noise": found.noise, "fails_at": found.fails_at,
         "seconds": seconds, "prove_seconds": time.perf_counter() - began - seconds,
-        "said": f"{verdict}, least margin {found.margin:.2f}, noise to {found.noise:.4f}", "weights": weights_of(model),
+        "said": f"{decided['decided']}, least margin {found.margin:.2f}, noise to {found.noise:.4f}",
+        "weights": weights_of(model),
     }  # fmt: skip
 
 

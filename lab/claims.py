@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-STEADY = 5  # where a measurement takes few pairs, one of 1.0 may be luck
+STEADY = 3  # measurements of 1.0 in a row
 READING_ERROR = 1.05  # the report's values were read off its figures, to about 5%
 
 
@@ -196,7 +196,7 @@ PEERS = {
     "Abacus, 2024": 100, "position coupling, 2024": 200, "Neural GPU, 2016 (2000 bits)": 602, "Patriota, 2024": 1000,
 }  # fmt: skip
 
-CONFIDENCE = 0.9
+CONFIDENCE = 0.95
 RULE = {"confidence": CONFIDENCE, "reading_error": READING_ERROR, "steady": STEADY}
 NO_VERDICT = "no verdict: these settings are not the report's"
 NO_GPU = "not measured: there was no GPU"
@@ -216,12 +216,14 @@ def verdict(answers):
     probability = majority(sum(answers), len(answers))
     if probability >= CONFIDENCE:
         return "holds"
-    return "does not hold" if probability <= 1 - CONFIDENCE else "cannot be told from this many seeds"
+    if probability <= 1 - CONFIDENCE:
+        return "does not hold"
+    return "depends on the seed" if len(set(answers)) > 1 else "too few seeds"
 
 
-def judged(question, answers):
-    """A claim, put to each seed: {"claim", "answers": a yes or no for each, "verdict"}."""
-    return {"claim": question, "answers": answers, "verdict": verdict(answers)}
+def judged(question, answers, note=""):
+    """A claim, put to each seed: {"claim", "answers": a yes or no for each, "verdict", "note": what it is about}."""
+    return {"claim": question, "answers": answers, "verdict": verdict(answers), "note": note}
 
 
 def judge(row, settings, results):
@@ -230,8 +232,9 @@ def judge(row, settings, results):
         return []
     claimed = next((value for value in REPORT[row]["settings"].values() if isinstance(value, list)), results)
     by_seed = [dict(zip(claimed, records)) for records in zip(*(results[arm] for arm in claimed))]
+    note = f"with {settings['batch_size']} pairs a step" if fewer_pairs(settings) else ""
     claims = REPORT[row]["claims"].items()
-    return [judged(claim, [bool(is_true(arms)) for arms in by_seed]) for claim, is_true in claims]
+    return [judged(claim, [bool(is_true(arms)) for arms in by_seed], note) for claim, is_true in claims]
 
 
 def differences(row, settings):
@@ -253,10 +256,15 @@ def differences(row, settings):
     return found
 
 
+def fewer_pairs(settings):
+    """Whether a row trains on fewer pairs a step than the report: then its claims are about that."""
+    return settings["batch_size"] < SIMPLE_ADDER["batch_size"]
+
+
 def less_work(settings):
     """Where a row works less than the report did, in words."""
     said = []
-    if settings["batch_size"] != SIMPLE_ADDER["batch_size"]:
+    if fewer_pairs(settings):
         said.append(f"{settings['batch_size']} pairs a step, the report had {SIMPLE_ADDER['batch_size']}")
     if settings["stop_after"]:
         said.append("runs stop at a steady 1.0 (and are drawn at their last value from there)")
@@ -274,6 +282,35 @@ def median_step(records, level):
     """The median over `records` of the step that reached `level`, in words."""
     step = statistics.median_high(reached(record, level) for record in records)
     return "never" if step == math.inf else f"step {step}"
+
+
+def shortest(records):
+    """The shortest sum that an adder of `records` gets wrong, in words; "none" where none was found."""
+    wrong = [record for record in records if record["wrong"]]
+    return min(wrong, key=lambda record: record["wrong"]["digits"])["decided"] if wrong else "none"
+
+
+def of_adders(groups):
+    """Every adder, decided, and counted: `groups` is [(name, [record], whether it trained on fewer pairs a step)].
+
+    None where there are none.     "right": those whose accuracy was 1.0 at their last measurement; the others have none, or a lower one.
+    """
+    found = []
+    for name, records, fewer in groups:
+        adders = [
+            {"right": bool(record.get("accuracy")) and ends_right(record), "decided": record["decided"],
+             "digits": record["wrong"] and record["wrong"]["digits"]} for record in records
+        ]  # fmt: skip
+        found += [{"name": name, "fewer_pairs": fewer, "adders": adders}] if adders else []
+    every = [adder for group in found for adder in group["adders"]]
+    digits = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
+    return found and {
+        "picture": "decided.png", "groups": found, "adders": len(every),
+        "right": sum(adder["right"] for adder in every), "right_but_wrong": len(digits),
+        "most_digits": max(digits, default=0), "wrong": sum(bool(adder["digits"]) for adder in every),
+        "proven": sum(adder["decided"] == "proven" for adder in every),
+        "undecided": sum(adder["decided"] == "undecided" for adder in every),
+    }  # fmt: skip
 
 
 def slug(text):
@@ -295,7 +332,8 @@ def of_row(row, settings, results, labels):
         steps = {f"{of:.0%}": [reached(record, of) for record in records] for of in sorted({level, 1.0})}
         finite = {of: [None if step == math.inf else step for step in found] for of, found in steps.items()}
         legend = f"{labels[arm] or 'measured'}: {median_step(records, level)}"
-        arms.append({"label": labels[arm], "legend": legend, "reached": finite, "runs": records})
+        wrong = shortest(records)
+        arms.append({"label": labels[arm], "legend": legend, "reached": finite, "wrong": wrong, "runs": records})
     diamonds = [[arm and labels[arm], *at] for arm, *at in report["accuracy"] if not arm or arm in results]
     return {
         "row": row, "title": report["title"], "anchor": anchor, "picture": f"{anchor}.png",
@@ -315,6 +353,6 @@ def of_costs(costs, kinds):
             answers = [on_cpu >= 3 * there for on_cpu, there in zip(costs[digits, "cpu"], ms)]
             found.append(judged(f"at {digits} digits CUDA is at least 3 times as fast", answers))
     return {
-        "says": CUDA_SAYS, "claims": found, "verdict": tally(found) or NO_GPU, "picture": "row-10-what-it-costs.png",
-        "devices": list(devices.values()), "original_ms": ORIGINAL_MS,
+        "row": 10, "title": "CUDA", "says": CUDA_SAYS, "claims": found, "verdict": tally(found) or NO_GPU,
+        "picture": "row-10-what-it-costs.png", "devices": list(devices.values()), "original_ms": ORIGINAL_MS,
     }  # fmt: skip

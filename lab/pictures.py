@@ -21,16 +21,21 @@ def draw(results, folder):
         figure.savefig(folder / part["picture"])
 
 
-def tidy(results, folder):
-    """Remove the PNGs in `folder` that are no pictures of `results`."""
-    names = {part["picture"] for part, _ in pictured(results)}
+def draw_overviews(results, folder):
+    """Draw the picture of all verdicts, and remove the PNGs in `folder` that are none of `results`."""
+    rows = results["rows"] + [results["cost"]] * bool(results["cost"])
+    if rows:
+        figure = Figure(dpi=150, layout="constrained")
+        draw_verdicts(figure, rows)
+        figure.savefig(folder / "verdicts.png")
+    names = {"verdicts.png"} | {part["picture"] for part, _ in pictured(results)}
     for path in folder.glob("*.png"):
         if path.name not in names:
             path.unlink()
 
 
 def pictured(results):
-    """[(a part of `results` that has a picture, the function that draws it)]."""
+    """[(a part of `results` that has a picture of its own, the function that draws it)]."""
     rows = [(row, draw_row) for row in results.get("rows", [])]
     return rows + [(results[name], function) for name, function in PARTS.items() if results.get(name)]
 
@@ -46,6 +51,38 @@ def finish(axes):
     """The look that all axes share."""
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+# ---------------------------------------------------------------------------------------------------
+# All verdicts.
+
+VERDICTS = {"holds": COLOURS[2], "does not hold": COLOURS[1], "depends on the seed": COLOURS[0]}  # others: black
+
+
+def draw_verdicts(figure, rows):
+    """Every claim of every row in a line: its words, a mark for each seed, the verdict."""
+    lines = []
+    for row in rows:
+        lines.append((f"{row['row']}. {row['title']}", None if row["claims"] else row["verdict"], None))
+        lines += [(claim["claim"], claim["verdict"], claim) for claim in row["claims"]]
+    figure.set_size_inches(9, 0.6 + 0.27 * len(lines))
+    axes = figure.subplots()
+    marks = max([len(claim["answers"]) for _, _, claim in lines if claim], default=1)
+    for y, (words, verdict, claim) in enumerate(lines):
+        axes.text(0 if claim is None else 0.6, y, words, va="center", weight=None if claim else "bold")
+        if claim:
+            colour = VERDICTS.get(verdict, "black")
+            for seed, yes in enumerate(claim["answers"]):
+                axes.plot(22 + 0.7 * seed, y, "o", color=colour, fillstyle="full" if yes else "none", markersize=8)
+            true = f" ({sum(claim['answers'])} of {len(claim['answers'])})" if verdict == "depends on the seed" else ""
+            verdict = ", ".join(filter(None, [verdict + true, claim["note"]]))
+            axes.text(22.4 + 0.7 * marks, y, verdict, va="center", color=colour)
+        elif verdict:
+            axes.text(22, y, verdict, va="center")
+    axes.set_xlim(0, 38)
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.axis("off")
+    figure.suptitle("The report's claims, a mark for each seed: full where the claim is true of it, empty where not")
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -123,6 +160,38 @@ def on_one_grid(runs, steps, what):
 
 # ---------------------------------------------------------------------------------------------------
 # Beyond the report.
+
+
+def draw_decided(figure, decided):
+    """Each adder a mark, by group, against the digits of the shortest pair found that it adds wrong."""
+    groups, most = decided["groups"], max([1, *(a["digits"] or 0 for g in decided["groups"] for a in g["adders"])])
+    places = {"undecided": most + 1.5, "proven": most + 3}
+    figure.set_size_inches(10, 1 + 0.5 * len(groups))
+    axes = figure.subplots()
+    for y, group in enumerate(groups):
+        stacked = {}  # marks at one place, side by side
+        for adder in sorted(group["adders"], key=lambda adder: not adder["right"]):
+            x = adder["digits"] or places[adder["decided"]]
+            column, line = divmod(stacked.setdefault(x, 0), 5)
+            stacked[x] += 1
+            colour, look = (COLOURS[2], "D") if adder["decided"] == "proven" else (COLOURS[1], "o")
+            full = "full" if adder["right"] or adder["decided"] == "proven" else "none"
+            at = x - 0.36 + 0.09 * column, y - 0.32 + 0.16 * line
+            axes.plot(*at, look, color=colour, fillstyle=full, markersize=4, markeredgewidth=0.8)
+        last = max((a for a in group["adders"] if a["digits"]), key=lambda a: (a["right"], a["digits"]), default=None)
+        if last:
+            axes.text(max(x for x in stacked if x <= most) + 0.5, y, last["decided"], va="center", fontsize=8)
+    axes.set_xticks([*range(1, most + 1), *places.values()], [*range(1, most + 1), "undecided", "none,\nof any length"])
+    axes.set_yticks(range(len(groups)), [group["name"] + " *" * group["fewer_pairs"] for group in groups])
+    axes.set_ylim(len(groups) - 0.5, -0.6)
+    axes.set_xlim(0.4, most + 4)
+    axes.set_xlabel("digits of the shortest pair found that the adder gets wrong; one such pair is written out\n"
+                    "full: 100% right on random pairs at its last measurement; empty: less\n"
+                    "* fewer pairs a step than the report")  # fmt: skip
+    said = f"{decided['right']} of {decided['adders']} adders end at 100% on random pairs"
+    short = f"of {decided['most_digits']} digits or fewer"
+    figure.suptitle(f"{said}: {decided['right_but_wrong']} of these are wrong on a pair {short}")
+    finish(axes)
 
 
 def draw_stress(figure, stress):
@@ -220,4 +289,6 @@ def draw_cost(figure, cost):
     axes.legend(frameon=False)
 
 
-PARTS = {"stress": draw_stress, "lengths": draw_lengths, "proof": draw_proof, "cost": draw_cost}
+PARTS = {
+    "decided": draw_decided, "stress": draw_stress, "lengths": draw_lengths, "proof": draw_proof, "cost": draw_cost,
+}  # fmt: skip

@@ -40,11 +40,22 @@ def test_curves_have_a_line_an_arm_and_a_diamond_a_value():
 
 
 def test_only_the_pictures_of_the_results_stay(tmp_path):
-    cost = {"picture": "cost.png", "original_ms": [[10, 5], [100, 40]],
+    cost = {"row": 10, "title": "CUDA", "claims": [], "verdict": "none", "picture": "cost.png", "original_ms": [[10, 5], [100, 40]],
             "devices": [{"device": "cpu", "kind": "abacus", "ms": [[10, [3.0, 4.0, 9.0]], [100, [30.0]]]}]}  # fmt: skip
     for name in ("outdated.png", "results.json"):
         (tmp_path / name).write_bytes(b"old")
     pictures.draw({"rows": [], "cost": cost}, tmp_path)
     assert png_size(tmp_path / "cost.png") == (1500, 600)
-    pictures.tidy({"rows": [], "cost": cost}, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.png", "results.json"]
+    pictures.draw_overviews({"rows": [], "cost": cost}, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.png", "results.json", "verdicts.png"]
+
+
+def test_every_claim_is_a_line_with_a_mark_a_seed():
+    claims = [{"claim": "it adds", "answers": [True, False, True], "verdict": "depends on the seed", "note": "with 7 pairs a step"},
+              {"claim": "it sings", "answers": [False] * 3, "verdict": "does not hold", "note": ""}]  # fmt: skip
+    figure = Figure()
+    pictures.draw_verdicts(figure, [{"row": 1, "title": "One", "claims": claims}, {"row": 10, "title": "Ten", "claims": [], "verdict": "not measured"}])
+    (axes,) = figure.axes
+    words = [text.get_text() for text in axes.texts]
+    assert words == ["1. One", "it adds", "depends on the seed (2 of 3), with 7 pairs a step", "it sings", "does not hold", "10. Ten", "not measured"]
+    assert [line.get_fillstyle() for line in axes.lines] == ["full", "none", "full", "none", "none", "none"]

@@ -14,7 +14,7 @@ from pt import Adder, evaluate, myPTRNNModel, train
 
 SETTINGS = {
     "cell": "RNN", "layers": 2, "lr": 1e-3, "digitlen": 10, "steps": 30, "batch_size": 20,
-    "test_size": 20, "pairs": "uniform", "stop_after": None, "seed": 0, "device": "cpu",
+    "test_size": 20, "measure_every": 10, "pairs": "uniform", "stop_after": None, "seed": 0, "device": "cpu",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from trials import train_adder
 
 SETTINGS = {
     "cell": "RNN", "layers": 2, "lr": 1e-3, "digitlen": 10, "steps": 30, "batch_size": 20,
-    "test_size": 20, "pairs": "uniform", "stop_after": None, "seed": 0, "device": "cpu",
+    "test_size": 20, "measure_every": 10, "pairs": "uniform", "stop_after": None, "seed": 0, "device": "cpu",
 }  # fmt: skip
 
 
@@ -74,6 +74,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_says_why():
         ({"batch_size": 0}, "batch_size .* got 0"),
         ({"test_size": -1}, "test_size .* got -1"),
         ({"steps": 0}, "steps .* got 0"),
+        ({"measure_every": 0}, "measure_every .* got 0"),
         ({"pairs": "prime"}, "pairs .* got 'prime'"),
         ({"stop_after": 0}, "stop_after .* got 0"),
         ({"cell": "Transformer"}, "cell .* RNN, GRU, LSTM, got 'Transformer'"),
@@ -112,7 +113,7 @@ def test_a_proven_adder_is_recorded_with_its_proof():
     record = trials.prove_adder({"layers": 1, "seed": 3, "device": "cpu"}, quiet)
     found = proof.prove(pt.adder_of(record["weights"]))
     assert record["proven"] and (record["margin"], record["noise"]) == (found.margin, found.noise)
-    assert record["said"].startswith("proven, least margin ")
+    assert record["said"].startswith("proven, least margin ") and record["wrong"] is None
 
 
 def test_a_proven_adder_is_checked():
