@@ -57,12 +57,13 @@ SETTINGS = {
     "seeds": SEEDS,  # one run for each
 }
 FINAL_MODEL = SETTINGS | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 200, "stop_after": STOP_AFTER}
-# Long numbers: batch and steps chosen by trial on the seeds 0 to 4, the fewest pairs that still get to a steady 1.0.
+# Long numbers. Chosen by trial: with 20 pairs of 1000 digits a step learning takes no fewer steps than with 10 (three
+# seeds each); with one pair of 5000 digits one seed of five is not at a steady 1.0 by step 2000, with two none of three.
 LONG = SETTINGS | {"test_size": 100, "measure_every": 50, "stop_after": 3, "seeds": SEEDS[:5]}
 ROWS = {
     1: SETTINGS,
     2: LONG | {"digitlen": 1000, "steps": 1000, "batch_size": 10},
-    3: LONG | {"digitlen": 5000, "steps": 2000, "batch_size": 1},
+    3: LONG | {"digitlen": 5000, "steps": 2000, "batch_size": 2},
     4: SETTINGS | {"layers": [1, 2, 3, 4], "steps": 500},
     5: SETTINGS | {"cell": "GRU", "layers": [1, 2, 3, 4], "steps": 500},
     6: SETTINGS | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500, "batch_size": 25}
