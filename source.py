@@ -7,6 +7,7 @@ numbers of any length, and leaves in figures/ the pictures, every number behind 
 (README.md). Change a constant below and run it again: figures and page follow.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 
 import data
+import intervals
 import proof
 import pt
 import recurrence
@@ -57,8 +59,9 @@ SETTINGS = {
     "seeds": SEEDS,  # one run for each
 }
 FINAL_MODEL = SETTINGS | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 200, "stop_after": STOP_AFTER}
-# Long numbers. Chosen by trial: with 20 pairs of 1000 digits a step learning takes no fewer steps than with 10 (three
-# seeds each); with one pair of 5000 digits one seed of five is not at a steady 1.0 by step 2000, with two none of three.
+# Long numbers. Chosen by trial, three seeds each: with 20 pairs of 1000 digits a step instead of 10 the last seed is at
+# first at 1.0 at step 600 instead of 650, at twice the cost a step; with one pair of 5000 digits a seed of five is not
+# there by step 2000, with two all five are.
 LONG = SETTINGS | {"test_size": 100, "measure_every": 50, "stop_after": 3, "seeds": SEEDS[:5]}
 ROWS = {
     1: SETTINGS,
@@ -73,10 +76,16 @@ ROWS = {
     9: FINAL_MODEL,
 }
 
-# The exact part. Seeds of the adders to prove, for each number of layers; their training needs no more.
-PROVEN_SEEDS = {1: list(range(20)), 2: list(range(10)), 3: list(range(5))}
+# The exact part. Seeds of the adders to train for the proof, for each cell and number of layers. In runs of
+# their own, 100 of 100, 10 of 10 and 10 of 10 RNNs with 1, 2 and 3 layers were proven, 20 of 20, 10 of 10
+# and 10 of 10 GRUs, and the same of LSTMs.
+PROVEN_SEEDS = {
+    ("RNN", 1): range(10), ("RNN", 2): range(5), ("RNN", 3): range(3),
+    ("GRU", 1): range(4), ("GRU", 2): range(2), ("GRU", 3): range(1),
+    ("LSTM", 1): range(4), ("LSTM", 2): range(2), ("LSTM", 3): range(1),
+}  # fmt: skip
 
-# Adders whose accuracy is measured against the longest carry chain, beside the proven one.
+# Adders whose accuracy is measured against the longest carry chain, beside the proven one, on five seeds at most.
 STRESSED = {
     "the report's simple adder": SETTINGS,
     "the report's final model": FINAL_MODEL,
@@ -107,72 +116,86 @@ KEPT = Path(__file__).parent / ".runs"
 # ---------------------------------------------------------------------------------------------------
 # The plan: which calls the constants make.
 
-MADE_BY = (data, recurrence, pt, proof, trials)  # the code that makes a run, in the order of its imports
+MADE_BY = (data, recurrence, pt, intervals, proof, trials)  # the code that makes a run, in the order of its imports
 SOURCES = {module.__name__: Path(module.__file__).read_text(encoding="utf-8") for module in MADE_BY}
 finished = {}  # the record of each call that this process has made or taken over
 
 
-def training_calls(constant, name, row, spoken=False):
-    """{arm: the call of each seed} of a row of settings, checked; an error names the `constant` that holds it."""
-    calls = {}
+@contextlib.contextmanager
+def naming(constant):
+    """Errors in here name the constant that they come from."""
     try:
-        for arm, settings in trials.arms(row).items():
-            for seed in dict.fromkeys(settings.pop("seeds")):
-                of_one = settings | {"seed": seed, "device": DEVICE}
-                trials.check_training_settings(of_one)
-                title = ", ".join(filter(None, [name, trials.label(row, arm), f"seed {seed}"]))
-                call = runs.Call(trials.train_adder, of_one, title, trials.expected_seconds(of_one), spoken)
-                calls.setdefault(arm, []).append(call)
+        yield
     except (ValueError, TypeError) as error:
         raise ValueError(f"{constant}: {error}") from None
     except KeyError as missing:
         raise ValueError(f"{constant} has no {missing}") from None
+
+
+def seeded(function, name, settings, seeds, spoken=False):
+    """The call of `function` with each of `seeds`, its settings checked; `name` is its name in printed lines."""
+    calls = []
+    for seed in dict.fromkeys(seeds):
+        of_one = settings | {"seed": seed, "device": DEVICE}
+        seconds = trials.check(function, of_one)
+        calls.append(runs.Call(function, of_one, f"{name}, seed {seed}", seconds, spoken))
+    return calls
+
+
+def arm_calls(name, row, spoken=False):
+    """{arm: calls} of a row of settings."""
+    calls = {}
+    for arm, settings in trials.arms(row).items():
+        title = ", ".join(filter(None, [name, trials.label(row, arm)]))
+        calls[arm] = seeded(trials.train_adder, title, settings, row["seeds"], spoken)
     return calls
 
 
 def row_calls(rows):
     """{row: {arm: calls}} of those of `rows` that ROWS has. Raises ValueError at a bad constant."""
-    for row in ROWS:
+    calls = {}
+    for row, settings in ROWS.items():
         if row not in claims.REPORT:
             raise ValueError(f"ROWS has a row {row!r}, but the report's are {', '.join(map(str, claims.REPORT))}")
-    chosen = [row for row in rows if row in ROWS]
-    return {row: training_calls(f"ROWS[{row}]", f"row {row}", ROWS[row], row in MAIN_ROWS) for row in chosen}
+        with naming(f"ROWS[{row}]"):
+            calls[row] = arm_calls(f"row {row}", settings, row in MAIN_ROWS)
+    return {row: by_arm for row, by_arm in calls.items() if row in rows}
 
 
 def stressed_calls():
     """{name: calls} of STRESSED."""
-    calls = {name: training_calls(f"STRESSED[{name!r}]", name, row) for name, row in STRESSED.items()}
-    return {name: list(itertools.chain(*by_arm.values())) for name, by_arm in calls.items()}
+    calls = {}
+    for name, row in STRESSED.items():
+        with naming(f"STRESSED[{name!r}]"):
+            calls[name] = list(itertools.chain(*arm_calls(name, row).values()))
+    return calls
 
 
 def proof_calls():
-    """{layers: calls} of PROVEN_SEEDS."""
+    """{(cell, layers): calls} of PROVEN_SEEDS."""
     calls = {}
-    for layers, seeds in PROVEN_SEEDS.items():
-        data.check_at_least("PROVEN_SEEDS layers", layers, 1)
-        for seed in dict.fromkeys(seeds):
-            data.check_at_least("PROVEN_SEEDS seed", seed, 0)
-            settings = {"layers": layers, "seed": seed, "device": DEVICE}
-            title = f"proof, {trials.describe('layers', layers)}, seed {seed}"
-            calls.setdefault(layers, []).append(runs.Call(trials.prove_adder, settings, title, 0.7 * layers**2))
+    for (cell, layers), seeds in PROVEN_SEEDS.items():
+        with naming("PROVEN_SEEDS"):
+            settings, name = {"cell": cell, "layers": layers}, f"proof, {cell}, {trials.describe('layers', layers)}"
+            calls[cell, layers] = seeded(trials.prove_adder, name, settings, seeds)
     return calls
 
 
 def check_calls():
-    """The call that checks the first of the adders to prove; none if there are none."""
-    more = {"lengths": sorted(LENGTHS.items()), "digits": CHECKED}
-    first = next(itertools.chain(*proof_calls().values()), None)
-    return [runs.Call(trials.check_adder, first.settings | more, "the proven adder, checked", 25)] if first else []
+    """The call that checks the first of the adders to prove, in a list; an empty one if there are none."""
+    for call in itertools.chain(*proof_calls().values()):
+        more = {"lengths": sorted(LENGTHS.items()), "digits": CHECKED}
+        return seeded(trials.check_adder, "the proven adder, checked", call.settings | more, [call.settings["seed"]])
+    return []
 
 
 def cost_calls():
     """{(digits, device): [the call]} that times a training step: on the CPU, and on CUDA beside it."""
     calls = {}
     for digitlen, device in itertools.product(COST_LENGTHS, dict.fromkeys(["cpu", DEVICE])):
-        data.check_at_least("COST_LENGTHS", digitlen, 1)
-        settings = {"digitlen": digitlen, "device": device, "seed": 0}
-        title = f"a step at {digitlen} digits, {device}"
-        calls[digitlen, device] = [runs.Call(trials.time_step, settings, title, 1.8e-3 * digitlen)]
+        with naming("COST_LENGTHS"):
+            (call,) = seeded(trials.time_step, f"a step at {digitlen} digits, {device}", {"digitlen": digitlen}, [0])
+        calls[digitlen, device] = [call._replace(settings=call.settings | {"device": device})]
     return calls
 
 
@@ -228,13 +251,14 @@ def exact_main():
     """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
     stressed, proofs, checks = stressed_calls(), proof_calls(), check_calls()
     conduct(stressed, proofs, {"check": checks})
-    tried = [call for calls in proofs.values() for call in calls]
-    proven = [call for call in tried if finished[runs.key(call)]["proven"]]
+    proven = {}  # of each cell
+    for (cell, _), calls in proofs.items():
+        proven[cell] = proven.get(cell, []) + [call for call in calls if finished[runs.key(call)]["proven"]]
     part = {}
     if stressed:
-        stressed["a proven adder"] = proven[:5]
+        stressed["a proven adder"] = next(iter(proven.values()), [])
         adders = [
-            {"name": name, "accuracy": [trials.stress(adder(call), CHAINS, CHAIN_PAIRS) for call in calls]}
+            {"name": name, "accuracy": [trials.stress(adder(call), CHAINS, CHAIN_PAIRS) for call in calls[:5]]}
             for name, calls in stressed.items() if calls
         ]  # fmt: skip
         part["stress"] = {"picture": "stress.png", "chains": CHAINS, "pairs": CHAIN_PAIRS, "adders": adders}
@@ -242,21 +266,26 @@ def exact_main():
         found = {"picture": "lengths.png", "trained_at": proof.DIGITLEN, "peers": claims.PEERS}
         part["lengths"] = records(checks)[0] | found
     if proofs:
-        groups = [{"label": trials.describe("layers", n), "runs": records(calls)} for n, calls in proofs.items()]
-        shown = {"the proven adder": proven[:1]} | dict(list(stressed.items())[:1])
+        groups = [
+            {"label": f"{cell}, {trials.describe('layers', n)}", "runs": records(calls)}
+            for (cell, n), calls in proofs.items()
+        ]
+        shown = {f"a proven {cell}": calls for cell, calls in proven.items()} | dict(list(stressed.items())[:1])
         portraits = [{"name": name} | trials.portrait(adder(calls[0])) for name, calls in shown.items() if calls]
         part["proof"] = {"picture": "proof.png", "groups": groups, "portraits": portraits}
     part = drawn(part)
-    if proven:
-        torch.save(adder(proven[0]).state_dict(), FIGURES / "proven_adder.pt")
+    for cell, calls in proven.items():
+        for call in calls[:1]:
+            torch.save(adder(call).state_dict(), FIGURES / f"proven_{cell.lower()}.pt")
     return part
 
 
 def all_decided():
     """Every adder that was trained, each once, decided: in groups, a row or a recipe each."""
     rows = {f"row {row}": itertools.chain(*by_arm.values()) for row, by_arm in row_calls(ROWS).items()}
-    proofs = {f"for the proof, {trials.describe('layers', n)}": calls for n, calls in proof_calls().items()}
-    groups, seen = [], set()
+    proofs, groups, seen = {}, [], set()
+    for (cell, _), calls in proof_calls().items():
+        proofs[f"for the proof, {cell}"] = proofs.get(f"for the proof, {cell}", []) + calls
     for name, calls in (rows | stressed_calls() | proofs).items():
         new = {runs.key(call): call for call in calls if runs.key(call) not in seen}
         fewer = [call for call in new.values() if call.settings.get("batch_size", 100) < 100]

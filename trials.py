@@ -33,9 +33,9 @@ def train_adder(settings, progress):
 
     `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, measure_every, pairs, stop_after,
     seed, device. The record has the curves of `pt.train`, its seconds as `seconds_of`, and error: None, or what ended
-    the run early. Raises ValueError as `check_training_settings`.
+    the run early. Raises ValueError as `check`.
     """
-    check_training_settings(settings)
+    check(train_adder, settings)
     pt.seed_everything(settings["seed"])
     began = time.perf_counter()
     model = pt.Adder(settings["cell"], settings["layers"]).to(settings["device"])
@@ -88,7 +88,34 @@ def check_training_settings(settings):
     pt.Adder(settings["cell"], settings["layers"])
     if not isinstance(settings["lr"], (int, float)) or not settings["lr"] > 0:
         raise ValueError(f"lr must be a number above 0, got {settings['lr']!r}")
-    check_at_least("seed", settings["seed"], 0)
+
+
+def compared(settings):
+    """The fields of a row that are lists: what it compares. Raises ValueError for an empty one."""
+    fields = [field for field, value in settings.items() if isinstance(value, list) and field != "seeds"]
+    for field in (*fields, "seeds"):
+        if not settings[field]:
+            raise ValueError(f"{field} must hold at least one value, got {settings[field]!r}")
+    return fields
+
+
+def arms(settings):
+    """{arm: settings} of a row: an arm is the value of what is compared, a tuple if several fields are.
+
+    A row without a list has the one arm None. An arm's settings have no seeds.
+    """
+    fields, found = compared(settings), {}
+    fixed = {field: value for field, value in settings.items() if field != "seeds"}
+    for values in itertools.product(*(settings[field] for field in fields)):
+        arm = values[0] if len(values) == 1 else values or None
+        found[arm] = fixed | dict(zip(fields, values))
+    return found
+
+
+def label(settings, arm):
+    """An arm's name in legends and tables: "3 layers", "GRU", "lr 0.01"; "" for the arm None."""
+    fields = compared(settings)
+    return ", ".join(map(describe, fields, arm if len(fields) > 1 else [arm]))
 
 
 def describe(field, value):
@@ -110,33 +137,6 @@ def describe(field, value):
     }[field]
 
 
-def compared(settings):
-    """The fields of a row that are lists: what it compares. Raises ValueError for an empty one."""
-    fields = [field for field, value in settings.items() if isinstance(value, list) and field != "seeds"]
-    for field in (*fields, "seeds"):
-        if not settings[field]:
-            raise ValueError(f"{field} must hold at least one value, got {settings[field]!r}")
-    return fields
-
-
-def arms(settings):
-    """{arm: settings} of a row: an arm is the value of what is compared, a tuple if several fields are.
-
-    A row without a list has the one arm None.
-    """
-    fields, found = compared(settings), {}
-    for values in itertools.product(*(settings[field] for field in fields)):
-        arm = values[0] if len(values) == 1 else values or None
-        found[arm] = settings | dict(zip(fields, values))
-    return found
-
-
-def label(settings, arm):
-    """An arm's name in legends and tables: "3 layers", "GRU", "lr 0.01"; "" for the arm None."""
-    fields = compared(settings)
-    return ", ".join(map(describe, fields, arm if len(fields) > 1 else [arm]))
-
-
 def in_words(settings):
     """What a row of settings does not compare, in words."""
     fixed = [field for field in settings if field not in compared(settings)]
@@ -148,12 +148,25 @@ def expected_steps(settings):
     return settings["steps"] * (0.6 if settings["stop_after"] else 1)
 
 
-def expected_seconds(settings):
-    """About how long `train_adder` takes on one core of 2026: for the order of the runs and the bar."""
-    pairs = settings["batch_size"] + 0.4 * settings["test_size"] / settings["measure_every"]
-    ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
-    cell = {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[settings["cell"]]
-    return 1e-3 * expected_steps(settings) * settings["layers"] * cell * ms
+def check(function, settings):
+    """About how many seconds a call takes on one core of 2026, for the order of the runs and the bar.
+
+    Raises ValueError, naming it, for a setting that it cannot work with.
+    """
+    check_at_least("seed", settings["seed"], 0)
+    if function is train_adder:
+        check_training_settings(settings)
+        pairs = settings["batch_size"] + 0.4 * settings["test_size"] / settings["measure_every"]
+        ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
+        cell = {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[settings["cell"]]
+        return 1e-3 * expected_steps(settings) * settings["layers"] * cell * ms
+    if function is time_step:
+        check_at_least("digitlen", settings["digitlen"], 1)
+        return 1.8e-3 * settings["digitlen"]
+    pt.Adder(settings["cell"], settings["layers"])
+    if function is check_adder:
+        return 25.0
+    return 0.7 * settings["layers"] ** 2 if settings["cell"] == "RNN" else 3.0 * settings["layers"] ** 1.6
 
 
 def weights_of(model):
@@ -162,12 +175,12 @@ def weights_of(model):
 
 
 def prove_adder(settings, progress):
-    """Train an adder of `layers`, `seed`, `device` for the proof and prove it: the numbers of its `proof.Proof`.
+    """Train an adder of `cell`, `layers`, `seed`, `device` for the proof and prove it: its `proof.Proof`'s numbers.
 
     One that is not proven is decided as others are.
     """
     began = time.perf_counter()
-    model, found = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
+    model, found = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
     seconds = time.perf_counter() - began
     proof.prove(model)
     decided = {"decided": "proven", "wrong": None} if found.proven else decide(model)
@@ -180,13 +193,13 @@ def prove_adder(settings, progress):
 
 
 def check_adder(settings, progress):
-    """Let the proven adder of `layers`, `seed`, `device` add.
+    """Let the proven adder of `cell`, `layers`, `seed`, `device`, a tanh RNN, add.
 
     Numbers of each of `lengths`, [(digits, pairs)], and then `digits` carry-heavy digits, twice: as they are, and
     with the noise that the proof tolerates on each hidden unit at each step.
     """
     began = time.perf_counter()
-    model, found = proof.train_proven(settings["layers"], settings["seed"], settings["device"])
+    model, found = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
     lengths = measure_lengths(model, settings["lengths"])
     random.seed(settings["seed"])
     pairs = carry_rich_digits(1000, settings["digits"] // 1000)
@@ -274,8 +287,8 @@ def portrait(model):
     found = proof.prove(model)
     random.seed(0)
     digits = carry_rich_digits(40, 100)
-    states, _ = proof.noisy_states(model, *(torch.from_numpy(d.astype(np.int64)) for d in digits))
-    recurrent = (states[-1] @ proof.weights_of(model).layers[-1][1].T).detach()
+    h, _ = proof.states(model, *(torch.from_numpy(d.astype(np.int64)) for d in digits))
+    recurrent = (h[:, -1] @ model.rnn.all_weights[-1][1].T).detach()
     columns, sums = digits[0] + digits[1], sum_digits(*digits)
     before = (sums[:, :-1] - columns) % 10  # the carry into each position
     after = torch.from_numpy((columns + before >= 10).T)

@@ -293,7 +293,8 @@ def shortest(records):
 def of_adders(groups):
     """Every adder, decided, and counted: `groups` is [(name, [record], whether it trained on fewer pairs a step)].
 
-    None where there are none.     "right": those whose accuracy was 1.0 at their last measurement; the others have none, or a lower one.
+    "right": those whose accuracy was 1.0 at their last measurement; the others have none, or a lower one. None
+    where there are no adders.
     """
     found = []
     for name, records, fewer in groups:

@@ -166,31 +166,35 @@ def draw_decided(figure, decided):
     """Each adder a mark, by group, against the digits of the shortest pair found that it adds wrong."""
     groups, most = decided["groups"], max([1, *(a["digits"] or 0 for g in decided["groups"] for a in g["adders"])])
     places = {"undecided": most + 1.5, "proven": most + 3}
-    figure.set_size_inches(10, 1 + 0.5 * len(groups))
+    figure.set_size_inches(10, 1.3 + 0.55 * len(groups))
     axes = figure.subplots()
     for y, group in enumerate(groups):
-        stacked = {}  # marks at one place, side by side
+        stacked = {}  # the marks at one place go down in columns of five
         for adder in sorted(group["adders"], key=lambda adder: not adder["right"]):
-            x = adder["digits"] or places[adder["decided"]]
+            x, proven = adder["digits"] or places[adder["decided"]], adder["decided"] == "proven"
             column, line = divmod(stacked.setdefault(x, 0), 5)
             stacked[x] += 1
-            colour, look = (COLOURS[2], "D") if adder["decided"] == "proven" else (COLOURS[1], "o")
-            full = "full" if adder["right"] or adder["decided"] == "proven" else "none"
-            at = x - 0.36 + 0.09 * column, y - 0.32 + 0.16 * line
-            axes.plot(*at, look, color=colour, fillstyle=full, markersize=4, markeredgewidth=0.8)
-        last = max((a for a in group["adders"] if a["digits"]), key=lambda a: (a["right"], a["digits"]), default=None)
-        if last:
-            axes.text(max(x for x in stacked if x <= most) + 0.5, y, last["decided"], va="center", fontsize=8)
-    axes.set_xticks([*range(1, most + 1), *places.values()], [*range(1, most + 1), "undecided", "none,\nof any length"])
-    axes.set_yticks(range(len(groups)), [group["name"] + " *" * group["fewer_pairs"] for group in groups])
-    axes.set_ylim(len(groups) - 0.5, -0.6)
+            full = "full" if adder["right"] or proven else "none"
+            colour, look = (COLOURS[2], "D") if proven else (COLOURS[1], "o")
+            at = x + 0.09 * column - 0.1, y - 0.4 + 0.13 * line
+            axes.plot(*at, look, color=colour, fillstyle=full, markersize=3.5, markeredgewidth=0.8)
+        wrong = [adder for adder in group["adders"] if adder["digits"]]
+        if wrong:
+            last = max(wrong, key=lambda adder: (adder["right"], adder["digits"]))
+            side = "right" if last["digits"] > most / 2 else "left"
+            axes.text(last["digits"], y + 0.38, last["decided"], ha=side, va="center", fontsize=7.5)
+    digits = range(1, most + 1)
+    axes.set_xticks([*digits, *places.values()], [*digits, "not\ndecided", "none, of\nany length"])
+    names = [f"{group['name']} ({len(group['adders'])}){' *' * group['fewer_pairs']}" for group in groups]
+    axes.set_yticks(range(len(groups)), names)
+    axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.set_xlim(0.4, most + 4)
-    axes.set_xlabel("digits of the shortest pair found that the adder gets wrong; one such pair is written out\n"
-                    "full: 100% right on random pairs at its last measurement; empty: less\n"
+    axes.set_xlabel("digits of the shortest pair found that the adder gets wrong; one of each group is written out\n"
+                    "full: 100% right on random pairs at the last measurement; empty: less\n"
                     "* fewer pairs a step than the report")  # fmt: skip
     said = f"{decided['right']} of {decided['adders']} adders end at 100% on random pairs"
     short = f"of {decided['most_digits']} digits or fewer"
-    figure.suptitle(f"{said}: {decided['right_but_wrong']} of these are wrong on a pair {short}")
+    figure.suptitle(f"{said}:\n{decided['right_but_wrong']} of these are wrong on a pair {short}")
     finish(axes)
 
 
@@ -244,9 +248,9 @@ def draw_lengths(figure, found):
 def draw_proof(figure, proof):
     """For some adders the worst-case margins of all triples, and real states in the proof's boxes."""
     adders = proof["portraits"]
-    figure.set_size_inches(10, 4.4 * len(adders))
-    figure.suptitle("Least worst-case margin over all digits and carries: "
-                    + ", ".join(f"{adder['margin']:+.1f} for {adder['name']}" for adder in adders))  # fmt: skip
+    figure.set_size_inches(10, 3.4 * len(adders))
+    least = "\n".join(f"{adder['margin']:+.1f} for {adder['name']}" for adder in adders)
+    figure.suptitle(f"Least worst-case margin over all digits and carries:\n{least}", fontsize=11)
     grid = figure.subplots(len(adders), 3, width_ratios=(1, 1, 1.6), squeeze=False)
     for adder, (without, carried, plane) in zip(adders, grid):
         for axes, margins, what in zip((without, carried), adder["margins"], ("no carry", "carry")):

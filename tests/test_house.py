@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ORDER = ["data", "recurrence", "pt", "proof", "trials", "source"]  # each may use those before it
+ORDER = ["data", "recurrence", "pt", "intervals", "proof", "trials", "source"]  # each may use those before it
 LAB = ["lab.claims", "lab.page", "lab.pictures", "lab.runs"]  # none of ours; source alone uses them
 
 

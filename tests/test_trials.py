@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from adders import proven_adder
 
 import proof
 import pt
@@ -100,7 +101,7 @@ def test_progress_is_told_and_every_fifth_measurement_has_a_line():
 def test_arms_and_their_names_by_hand():
     row = {"digitlen": 10, "cell": ["RNN", "GRU"], "layers": [1, 2], "lr": 0.001, "seeds": [0, 1]}
     assert list(trials.arms(row)) == [("RNN", 1), ("RNN", 2), ("GRU", 1), ("GRU", 2)]
-    assert trials.arms(row)["GRU", 1] == row | {"cell": "GRU", "layers": 1}
+    assert trials.arms(row)["GRU", 1] == {"digitlen": 10, "cell": "GRU", "layers": 1, "lr": 0.001}
     assert [trials.label(row, arm) for arm in trials.arms(row)][:2] == ["RNN, 1 layer", "RNN, 2 layers"]
     assert list(trials.arms(row | {"cell": "RNN"})) == [1, 2]
     alone = row | {"cell": "RNN", "layers": 2}
@@ -110,14 +111,14 @@ def test_arms_and_their_names_by_hand():
 
 
 def test_a_proven_adder_is_recorded_with_its_proof():
-    record = trials.prove_adder({"layers": 1, "seed": 3, "device": "cpu"}, quiet)
+    record = trials.prove_adder({"cell": "RNN", "layers": 1, "seed": 3, "device": "cpu"}, quiet)
     found = proof.prove(pt.adder_of(record["weights"]))
     assert record["proven"] and (record["margin"], record["noise"]) == (found.margin, found.noise)
     assert record["said"].startswith("proven, least margin ") and record["wrong"] is None
 
 
 def test_a_proven_adder_is_checked():
-    settings = {"layers": 1, "seed": 0, "device": "cpu", "lengths": [(300, 2), (100, 3)], "digits": 100_000}
+    settings = {"cell": "RNN", "layers": 1, "seed": 0, "device": "cpu", "lengths": [(300, 2), (100, 3)], "digits": 100_000}
     record = trials.check_adder(settings, quiet)
     assert [(test["length"], test["pairs"]) for test in record["lengths"]] == [(100, 3), (100, 3), (100, 1), (300, 2), (300, 2), (300, 1)]
     assert all(test["right"] == test["pairs"] for test in record["lengths"])
@@ -152,7 +153,7 @@ def test_stress_finds_the_longest_chain_that_an_adder_can_carry():
 
 
 def test_a_portrait_shows_real_states_in_their_boxes():
-    model, found = proof.train_proven(layers=1, seed=0)
+    model, found = proven_adder(1, 0, "RNN")
     shown = trials.portrait(model)
     assert shown["margin"] == found.margin and np.array(shown["margins"]).min() == pytest.approx(found.margin)
     assert sum(map(len, shown["states"])) == 40 * 100
