@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import multiprocessing
 import os
 import platform
@@ -155,9 +156,9 @@ def kept(path):
 
 
 def plain(value):
-    """`value` as a JSON file gives it back: lists for tuples, text for keys, floats at six significant digits."""
+    """`value` as a JSON file gives it back: lists for tuples, text for keys, floats at six significant digits, None if not finite."""
     if isinstance(value, float):
-        return float(f"{value:.6g}")
+        return float(f"{value:.6g}") if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return {str(key): plain(item) for key, item in value.items()} if isinstance(value, dict) else value

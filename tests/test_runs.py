@@ -221,8 +221,8 @@ def test_a_full_disk_stops_nothing(tmp_path, uninterrupted):
 
 
 def test_results_are_written_plain_and_readable(tmp_path):
-    value = runs.plain({"a": (1.23456789, 2), 3: {"b": [None, True]}, "c": "text, [in] brackets"})
-    assert value == {"a": [1.23457, 2], "3": {"b": [None, True]}, "c": "text, [in] brackets"}
+    value = runs.plain({"a": (1.23456789, 2), 3: {"b": [None, True, float("nan")]}, "c": "text, [in] brackets"})
+    assert value == {"a": [1.23457, 2], "3": {"b": [None, True, None]}, "c": "text, [in] brackets"}
     runs.write(value, tmp_path / "results.json")
     text = (tmp_path / "results.json").read_text()
     assert json.loads(text) == value
