@@ -82,7 +82,7 @@ def weights_of(model):
 
     Raises ValueError unless it is a tanh RNN, a GRU or an LSTM.
     """
-    cell = {"RNN_TANH": "RNN"}.get(model.rnn.mode, model.rnn.mode)
+    cell = getattr(model.rnn, "mode", type(model.rnn).__name__).removesuffix("_TANH")
     if cell not in STEPS:
         raise ValueError(f"model must be a tanh RNN, GRU or LSTM to be proven: {cell} is not supported")
     layers = model.rnn.all_weights
@@ -186,7 +186,7 @@ def lstm_step(u, v, bias, error, of_gate, scale, uncounted):
     added = times_gate(tanh(g) - of_gate, i, of_gate)
     keep = (torch.sigmoid(f[:, 1:]) - of_gate).clamp(min=2.0**-60)  # 1 - f_high; below, s is -LARGEST_C, or 0
     f_high = (torch.sigmoid(-f[:, 1:]) * (1 + of_gate)).clamp(max=1.0)
-    most = (1.2 / keep.min(0).values).clamp(max=LARGEST_C)
+    most = torch.where(keep.min(0).values < GATE, LARGEST_C, 1.2 / keep.min(0).values)
     of_c = error + of_gate / 8 * (1 + f_high * most)
     s = bounds((added - of_c) / keep, scale, uncounted).clamp(min=-LARGEST_C)
     c = added + f_high * s - of_c

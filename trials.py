@@ -166,7 +166,7 @@ def check(function, settings):
     pt.Adder(settings["cell"], settings["layers"])
     if function is check_adder:
         return 25.0
-    return 0.7 * settings["layers"] ** 2 if settings["cell"] == "RNN" else 3.0 * settings["layers"] ** 1.6
+    return 0.7 * settings["layers"] ** 2 if settings["cell"] == "RNN" else 4.0 * settings["layers"] ** 1.9
 
 
 def weights_of(model):

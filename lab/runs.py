@@ -156,7 +156,7 @@ def kept(path):
 
 
 def plain(value):
-    """`value` as a JSON file gives it back: lists for tuples, text for keys, floats at six digits, or None for a NaN."""
+    """`value` as a JSON file gives it back: lists for tuples, text for keys, floats at six digits, None for NaN."""
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):
