@@ -7,7 +7,6 @@ numbers of any length, and leaves in figures/ the pictures, every number behind 
 (README.md). Change a constant below and run it again: figures and page follow.
 """
 
-import contextlib
 import itertools
 import json
 import os
@@ -21,6 +20,7 @@ import torch
 
 import data
 import intervals
+import plan
 import proof
 import pt
 import recurrence
@@ -79,9 +79,9 @@ ROWS = {
 # their own, 100 of 100, 10 of 10 and 10 of 10 RNNs with 1, 2 and 3 layers were proven, 20 of 20, 10 of 10
 # and 10 of 10 GRUs, and the same of LSTMs.
 PROVEN_SEEDS = {
-    ("RNN", 1): range(10), ("RNN", 2): range(4), ("RNN", 3): range(2),
-    ("GRU", 1): range(3), ("GRU", 2): range(1), ("GRU", 3): range(1),
-    ("LSTM", 1): range(3), ("LSTM", 2): range(1), ("LSTM", 3): range(1),
+    ("RNN", 1): range(10), ("RNN", 2): range(4), ("RNN", 3): range(1),
+    ("GRU", 1): range(2), ("GRU", 2): range(1), ("GRU", 3): range(1),
+    ("LSTM", 1): range(2), ("LSTM", 2): range(1), ("LSTM", 3): range(1),
 }  # fmt: skip
 
 # Adders whose accuracy is measured against the longest carry chain, beside the proven one, on five seeds at most.
@@ -89,14 +89,14 @@ STRESSED = {
     "the report's simple adder": SETTINGS,
     "the report's final model": FINAL_MODEL,
     "the simple adder, trained on carry-rich pairs": SETTINGS
-    | {"pairs": "carry_rich", "steps": 700, "seeds": SEEDS[:5]},
+    | {"pairs": "carry_rich", "steps": 700, "seeds": SEEDS[:3]},
 }
 
 # The longest carry chain of the pairs to stress them with, all of 1000 digits, and how many pairs of each.
 CHAINS = [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]
 CHAIN_PAIRS = 20
 
-# Carry-heavy digits that the first proven adder adds, as they are and again with noise.
+# Carry-heavy digits that the first proven adder adds, and then a tenth as many with noise.
 CHECKED = 10_000_000
 
 # The lengths at which a proven adder is tested, and how many pairs of each kind.
@@ -113,97 +113,24 @@ FIGURES = Path(__file__).parent / "figures"
 KEPT = Path(__file__).parent / ".runs"
 
 # ---------------------------------------------------------------------------------------------------
-# The plan: which calls the constants make.
+# The calls that the constants make, and their records.
 
 MADE_BY = (data, recurrence, pt, intervals, proof, trials)  # the code that makes a run, in the order of its imports
 SOURCES = {module.__name__: Path(module.__file__).read_text(encoding="utf-8") for module in MADE_BY}
 finished = {}  # the record of each call that this process has made or taken over
 
 
-@contextlib.contextmanager
-def naming(constant):
-    """Errors in here name the constant that they come from."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{constant}: {error}") from None
-    except KeyError as missing:
-        raise ValueError(f"{constant} has no {missing}") from None
-
-
-def seeded(function, name, settings, seeds, spoken=False):
-    """The call of `function` with each of `seeds`, its settings checked; `name` is its name in printed lines."""
-    calls = []
-    for seed in dict.fromkeys(seeds):
-        of_one = settings | {"seed": seed, "device": DEVICE}
-        seconds = trials.check(function, of_one)
-        calls.append(runs.Call(function, of_one, f"{name}, seed {seed}", seconds, spoken))
-    return calls
-
-
-def arm_calls(name, row, spoken=False):
-    """{arm: calls} of a row of settings."""
-    calls = {}
-    for arm, settings in trials.arms(row).items():
-        title = ", ".join(filter(None, [name, trials.label(row, arm)]))
-        calls[arm] = seeded(trials.train_adder, title, settings, row["seeds"], spoken)
-    return calls
-
-
-def row_calls(rows):
-    """{row: {arm: calls}} of those of `rows` that ROWS has. Raises ValueError at a bad constant."""
-    calls = {}
-    for row, settings in ROWS.items():
-        if row not in claims.REPORT:
-            raise ValueError(f"ROWS has a row {row!r}, but the report's are {', '.join(map(str, claims.REPORT))}")
-        with naming(f"ROWS[{row}]"):
-            calls[row] = arm_calls(f"row {row}", settings, row in MAIN_ROWS)
-    return {row: by_arm for row, by_arm in calls.items() if row in rows}
-
-
-def stressed_calls():
-    """{name: calls} of STRESSED."""
-    calls = {}
-    for name, row in STRESSED.items():
-        with naming(f"STRESSED[{name!r}]"):
-            calls[name] = list(itertools.chain(*arm_calls(name, row).values()))
-    return calls
-
-
-def proof_calls():
-    """{(cell, layers): calls} of PROVEN_SEEDS."""
-    calls = {}
-    for (cell, layers), seeds in PROVEN_SEEDS.items():
-        with naming("PROVEN_SEEDS"):
-            settings, name = {"cell": cell, "layers": layers}, f"proof, {cell}, {trials.describe('layers', layers)}"
-            calls[cell, layers] = seeded(trials.prove_adder, name, settings, seeds)
-    return calls
-
-
-def check_calls():
-    """The call that checks the first of the adders to prove, in a list; an empty one if there are none."""
-    for call in itertools.chain(*proof_calls().values()):
-        more = {"lengths": sorted(LENGTHS.items()), "digits": CHECKED}
-        return seeded(trials.check_adder, "the proven adder, checked", call.settings | more, [call.settings["seed"]])
-    return []
-
-
-def cost_calls():
-    """{(digits, device): [the call]} that times a training step: on the CPU, and on CUDA beside it."""
-    calls = {}
-    for digitlen, device in itertools.product(COST_LENGTHS, dict.fromkeys(["cpu", DEVICE])):
-        with naming("COST_LENGTHS"):
-            (call,) = seeded(trials.time_step, f"a step at {digitlen} digits, {device}", {"digitlen": digitlen}, [0])
-        calls[digitlen, device] = [call._replace(settings=call.settings | {"device": device})]
-    return calls
-
-
-def conduct(*plans):
-    """Have every call of `plans`, each {arm: calls}, finished; returns how many were kept from before."""
+def planned():
+    """Every call that the constants make, a `plan.Plan`. Raises ValueError at a bad constant."""
     data.check_at_least("WORKERS", WORKERS, 1)
     if SCHEDULER is None:
         pt.check_device(DEVICE)
-    calls = [call for plan in plans for calls in plan.values() for call in calls]
+    return plan.plan(ROWS, MAIN_ROWS, STRESSED, PROVEN_SEEDS, LENGTHS, CHECKED, COST_LENGTHS, DEVICE)
+
+
+def conduct(*groups):
+    """Have every call of `groups`, each {arm: calls}, finished; returns how many were kept from before."""
+    calls = [call for group in groups for calls in group.values() for call in calls]
     return runs.conduct(calls, finished, KEPT, SOURCES, WORKERS, SCHEDULER)
 
 
@@ -236,7 +163,7 @@ def pt_adv_main():
 
 def measured(rows):
     """Train `rows`, those of them that ROWS has, and judge them."""
-    calls, found = row_calls(rows), []
+    calls, found = {row: by_arm for row, by_arm in planned().rows.items() if row in rows}, []
     conduct(*calls.values())
     for row, by_arm in calls.items():
         settings, labels = ROWS[row], {arm: trials.label(ROWS[row], arm) for arm in by_arm}
@@ -248,8 +175,8 @@ def measured(rows):
 
 def exact_main():
     """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
-    stressed, proofs, checks = stressed_calls(), proof_calls(), check_calls()
-    conduct(stressed, proofs, {"check": checks})
+    _, stressed, proofs, checks, _ = planned()
+    conduct(stressed, proofs, checks)
     proven = {}  # of each cell
     for (cell, _), calls in proofs.items():
         proven[cell] = proven.get(cell, []) + [call for call in calls if finished[runs.key(call)]["proven"]]
@@ -261,9 +188,9 @@ def exact_main():
             for name, calls in stressed.items() if calls
         ]  # fmt: skip
         part["stress"] = {"picture": "stress.png", "chains": CHAINS, "pairs": CHAIN_PAIRS, "adders": adders}
-    if checks:
+    for call in checks["check"]:
         found = {"picture": "lengths.png", "trained_at": proof.DIGITLEN, "peers": claims.PEERS}
-        part["lengths"] = records(checks)[0] | found
+        part["lengths"] = records([call])[0] | found
     if proofs:
         groups = [
             {"label": f"{cell}, {trials.describe('layers', n)}", "runs": records(calls)}
@@ -281,21 +208,21 @@ def exact_main():
 
 def all_decided():
     """Every adder that was trained, each once, decided: in groups, a row or a recipe each."""
-    rows = {f"row {row}": itertools.chain(*by_arm.values()) for row, by_arm in row_calls(ROWS).items()}
-    proofs, groups, seen = {}, [], set()
-    for (cell, _), calls in proof_calls().items():
+    every, proofs, groups, seen = planned(), {}, [], set()
+    rows = {f"row {row}": itertools.chain(*by_arm.values()) for row, by_arm in every.rows.items()}
+    for (cell, _), calls in every.proofs.items():
         proofs[f"for the proof, {cell}"] = proofs.get(f"for the proof, {cell}", []) + calls
-    for name, calls in (rows | stressed_calls() | proofs).items():
+    for name, calls in (rows | every.stressed | proofs).items():
         new = {runs.key(call): call for call in calls if runs.key(call) not in seen}
         fewer = [call for call in new.values() if call.settings.get("batch_size", 100) < 100]
         seen |= new.keys()
         groups.append((name, records(new.values()), bool(fewer)))
-    return claims.of_adders(groups)
+    return trials.count_decided(groups)
 
 
 def cost_main():
     """Row 10: the time of a training step, on each device."""
-    calls = cost_calls()
+    calls = planned().costs
     conduct(calls)
     if not calls:
         return {}
@@ -337,8 +264,8 @@ def publish(results):
 def main():
     """Run all parts, all their calls at once so that no worker waits for a part's last run; write results and page."""
     began = time.monotonic()
-    rows = row_calls(ROWS).values()
-    taken_over = conduct(*rows, stressed_calls(), proof_calls(), {"check": check_calls()}, cost_calls())
+    rows, *others = planned()
+    taken_over = conduct(*rows.values(), *others)
     results = dict.fromkeys(pictures.PARTS) | {"rows": pt_main()["rows"] + pt_adv_main()["rows"]}
     results |= exact_main() | cost_main() | drawn({"decided": all_decided()})
     made = runs.machine(DEVICE) | {

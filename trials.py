@@ -195,8 +195,8 @@ def prove_adder(settings, progress):
 def check_adder(settings, progress):
     """Let the proven adder of `cell`, `layers`, `seed`, `device`, a tanh RNN, add.
 
-    Numbers of each of `lengths`, [(digits, pairs)], and then `digits` carry-heavy digits, twice: as they are, and
-    with the noise that the proof tolerates on each hidden unit at each step.
+    Numbers of each of `lengths`, [(digits, pairs)], then `digits` carry-heavy digits, and then a tenth as many with
+    the noise that the proof tolerates on each hidden unit at each step.
     """
     began = time.perf_counter()
     model, found = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
@@ -204,7 +204,7 @@ def check_adder(settings, progress):
     random.seed(settings["seed"])
     pairs = carry_rich_digits(1000, settings["digits"] // 1000)
     wrong = int((answers(model, *pairs) != sum_digits(*pairs)).sum())
-    noisy_wrong, parts = 0, settings["digits"] // 100_000
+    noisy_wrong, parts = 0, settings["digits"] // 1_000_000
     for part in range(parts):
         progress(0.5 + 0.5 * part / parts, None)
         pairs = carry_rich_digits(1000, 100)
@@ -213,7 +213,7 @@ def check_adder(settings, progress):
         noisy_wrong += int((answer.cpu().numpy() != sum_digits(*pairs)[:, :-1]).sum())
     return {
         "proven": found.proven, "noise": found.noise, "lengths": lengths, "digits": settings["digits"],
-        "wrong_digits": wrong, "noisy_wrong_digits": noisy_wrong, "seconds": time.perf_counter() - began,
+        "wrong_digits": wrong, "noisy_digits": 100_000 * parts, "noisy_wrong_digits": noisy_wrong, "seconds": time.perf_counter() - began,
         "said": f"{wrong} digits wrong of {settings['digits']:,}, {noisy_wrong} with noise {found.noise:.4f}",
     }  # fmt: skip
 
@@ -299,4 +299,28 @@ def portrait(model):
         "margin": found.margin, "margins": found.margins.tolist(), "units": units.tolist(),
         "boxes": [[low[carry, units].tolist(), high[carry, units].tolist()] for carry in (0, 1)],
         "states": [recurrent[after == carry][:, units].tolist() for carry in (0, 1)],
+    }  # fmt: skip
+
+
+def count_decided(groups):
+    """Every adder, decided, and counted: `groups` is [(name, [record], whether it trained on fewer pairs a step)].
+
+    "right": those whose accuracy was 1.0 at their last measurement; the others have none, or a lower one. None
+    where there are no adders.
+    """
+    found = []
+    for name, records, fewer in groups:
+        adders = [
+            {"right": record.get("accuracy", [0])[-1:] == [1.0], "decided": record["decided"],
+             "digits": record["wrong"] and record["wrong"]["digits"]} for record in records
+        ]  # fmt: skip
+        found += [{"name": name, "fewer_pairs": fewer, "adders": adders}] if adders else []
+    every = [adder for group in found for adder in group["adders"]]
+    digits = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
+    return found and {
+        "picture": "decided.png", "groups": found, "adders": len(every),
+        "right": sum(adder["right"] for adder in every), "right_but_wrong": len(digits),
+        "most_digits": max(digits, default=0), "wrong": sum(bool(adder["digits"]) for adder in every),
+        "proven": sum(adder["decided"] == "proven" for adder in every),
+        "undecided": sum(adder["decided"] == "undecided" for adder in every),
     }  # fmt: skip

@@ -275,7 +275,8 @@ def tally(claims):
     """The verdicts on a list of claims in one line: "2 hold, 1 does not hold"."""
     found = [claim["verdict"] for claim in claims]
     counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(found)}
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    many = {"holds": "hold", "does not hold": "do not hold", "depends on the seed": "depend on the seed"}
+    return ", ".join(f"{n} {many.get(verdict, verdict) if n > 1 else verdict}" for verdict, n in counts.items())
 
 
 def median_step(records, level):
@@ -288,30 +289,6 @@ def shortest(records):
     """The shortest sum that an adder of `records` gets wrong, in words; "none" where none was found."""
     wrong = [record for record in records if record["wrong"]]
     return min(wrong, key=lambda record: record["wrong"]["digits"])["decided"] if wrong else "none"
-
-
-def of_adders(groups):
-    """Every adder, decided, and counted: `groups` is [(name, [record], whether it trained on fewer pairs a step)].
-
-    "right": those whose accuracy was 1.0 at their last measurement; the others have none, or a lower one. None
-    where there are no adders.
-    """
-    found = []
-    for name, records, fewer in groups:
-        adders = [
-            {"right": bool(record.get("accuracy")) and ends_right(record), "decided": record["decided"],
-             "digits": record["wrong"] and record["wrong"]["digits"]} for record in records
-        ]  # fmt: skip
-        found += [{"name": name, "fewer_pairs": fewer, "adders": adders}] if adders else []
-    every = [adder for group in found for adder in group["adders"]]
-    digits = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
-    return found and {
-        "picture": "decided.png", "groups": found, "adders": len(every),
-        "right": sum(adder["right"] for adder in every), "right_but_wrong": len(digits),
-        "most_digits": max(digits, default=0), "wrong": sum(bool(adder["digits"]) for adder in every),
-        "proven": sum(adder["decided"] == "proven" for adder in every),
-        "undecided": sum(adder["decided"] == "undecided" for adder in every),
-    }  # fmt: skip
 
 
 def slug(text):

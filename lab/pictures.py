@@ -165,7 +165,7 @@ def on_one_grid(runs, steps, what):
 def draw_decided(figure, decided):
     """Each adder a mark, by group, against the digits of the shortest pair found that it adds wrong."""
     groups, most = decided["groups"], max([1, *(a["digits"] or 0 for g in decided["groups"] for a in g["adders"])])
-    places = {"undecided": most + 1.5, "proven": most + 3}
+    places = {"undecided": most + 1.5, "proven": most + 3.5}
     figure.set_size_inches(10, 1.3 + 0.55 * len(groups))
     axes = figure.subplots()
     for y, group in enumerate(groups):
@@ -186,9 +186,9 @@ def draw_decided(figure, decided):
     digits = range(1, most + 1)
     axes.set_xticks([*digits, *places.values()], [*digits, "not\ndecided", "none, of\nany length"])
     names = [f"{group['name']} ({len(group['adders'])}){' *' * group['fewer_pairs']}" for group in groups]
-    axes.set_yticks(range(len(groups)), names)
+    axes.set_yticks(range(len(groups)), [name.replace(", ", ",\n") for name in names])
     axes.set_ylim(len(groups) - 0.4, -0.6)
-    axes.set_xlim(0.4, most + 4)
+    axes.set_xlim(0.4, most + 4.5)
     axes.set_xlabel("digits of the shortest pair found that the adder gets wrong; one of each group is written out\n"
                     "full: 100% right on random pairs at the last measurement; empty: less\n"
                     "* fewer pairs a step than the report")  # fmt: skip

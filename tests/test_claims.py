@@ -120,15 +120,12 @@ def test_where_a_row_works_less_is_said():
     assert claims.less_work(SETTINGS | {"batch_size": 7}) == "7 pairs a step, the report had 100"
 
 
-def test_adders_are_counted_by_hand():
-    def adder(accuracy, decided, digits=None):
-        return record(accuracy) | {"decided": decided, "wrong": digits and {"digits": digits}}
+def test_the_shortest_wrong_sum_is_shown():
+    wrong = [{"wrong": None}, {"decided": "36 + 33 gives 79", "wrong": {"digits": 2}}, {"decided": "1 + 1 gives 3", "wrong": {"digits": 1}}]
+    assert claims.shortest(wrong) == "1 + 1 gives 3" and claims.shortest(wrong[:1]) == "none"
 
-    groups = [("one", [adder([0, 1.0], "36 + 33 gives 79", 2), adder([1.0, 0.9], "1 + 1 gives 3", 1), adder([1.0], "undecided")], True),
-              ("proof", [{"decided": "proven", "wrong": None}], False)]  # fmt: skip
-    found = claims.of_adders(groups)
-    assert {name: value for name, value in found.items() if name not in ("groups", "picture")} == {
-        "adders": 4, "right": 2, "right_but_wrong": 1, "most_digits": 2, "wrong": 2, "proven": 1, "undecided": 1,
-    }  # fmt: skip
-    assert found["groups"][0]["adders"][1] == {"right": False, "decided": "1 + 1 gives 3", "digits": 1}
-    assert claims.shortest(groups[0][1]) == "1 + 1 gives 3" and claims.shortest(groups[1][1]) == "none"
+
+def test_verdicts_are_tallied_in_words():
+    found = [{"verdict": verdict} for verdict in ("holds", "depends on the seed", "holds", "does not hold", "too few seeds")]
+    assert claims.tally(found) == "2 hold, 1 depends on the seed, 1 does not hold, 1 too few seeds"
+    assert claims.tally([]) == ""

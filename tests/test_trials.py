@@ -118,11 +118,12 @@ def test_a_proven_adder_is_recorded_with_its_proof():
 
 
 def test_a_proven_adder_is_checked():
-    settings = {"cell": "RNN", "layers": 1, "seed": 0, "device": "cpu", "lengths": [(300, 2), (100, 3)], "digits": 100_000}
+    settings = {"cell": "RNN", "layers": 1, "seed": 0, "device": "cpu", "lengths": [(300, 2), (100, 3)], "digits": 1_000_000}
     record = trials.check_adder(settings, quiet)
     assert [(test["length"], test["pairs"]) for test in record["lengths"]] == [(100, 3), (100, 3), (100, 1), (300, 2), (300, 2), (300, 1)]
     assert all(test["right"] == test["pairs"] for test in record["lengths"])
-    assert (record["digits"], record["wrong_digits"], record["noisy_wrong_digits"]) == (100_000, 0, 0)
+    assert (record["digits"], record["wrong_digits"]) == (1_000_000, 0)
+    assert (record["noisy_digits"], record["noisy_wrong_digits"]) == (100_000, 0)
 
 
 def test_a_step_is_timed():
@@ -159,3 +160,16 @@ def test_a_portrait_shows_real_states_in_their_boxes():
     assert sum(map(len, shown["states"])) == 40 * 100
     for (low, high), states in zip(shown["boxes"], shown["states"]):
         assert (np.array(states) >= low).all() and (np.array(states) <= high).all()
+
+
+def test_adders_are_counted_by_hand():
+    def adder(accuracy, decided, digits=None):
+        return {"accuracy": accuracy} | {"decided": decided, "wrong": digits and {"digits": digits}}
+
+    groups = [("one", [adder([0, 1.0], "36 + 33 gives 79", 2), adder([1.0, 0.9], "1 + 1 gives 3", 1), adder([1.0], "undecided")], True),
+              ("proof", [{"decided": "proven", "wrong": None}], False)]  # fmt: skip
+    found = trials.count_decided(groups)
+    assert {name: value for name, value in found.items() if name not in ("groups", "picture")} == {
+        "adders": 4, "right": 2, "right_but_wrong": 1, "most_digits": 2, "wrong": 2, "proven": 1, "undecided": 1,
+    }  # fmt: skip
+    assert found["groups"][0]["adders"][1] == {"right": False, "decided": "1 + 1 gives 3", "digits": 1}
