@@ -213,7 +213,8 @@ def check_adder(settings, progress):
         noisy_wrong += int((answer.cpu().numpy() != sum_digits(*pairs)[:, :-1]).sum())
     return {
         "proven": found.proven, "noise": found.noise, "lengths": lengths, "digits": settings["digits"],
-        "wrong_digits": wrong, "noisy_digits": 100_000 * parts, "noisy_wrong_digits": noisy_wrong, "seconds": time.perf_counter() - began,
+        "wrong_digits": wrong, "noisy_digits": 100_000 * parts, "noisy_wrong_digits": noisy_wrong,
+        "seconds": time.perf_counter() - began,
         "said": f"{wrong} digits wrong of {settings['digits']:,}, {noisy_wrong} with noise {found.noise:.4f}",
     }  # fmt: skip
 
