@@ -216,14 +216,21 @@ def perform(name, function, settings):
 
 @contextlib.contextmanager
 def ctrl_c_held():
-    """Hold Ctrl-C back for a moment; processes started meanwhile never get it (where signals can be held)."""
-    hold = getattr(signal, "pthread_sigmask", lambda *_: None)
+    """Hold Ctrl-C back for a moment; processes started meanwhile never get it (where signals can be held).
+
+    A handler of its own, too: where this thread holds it, another, a library's, may take it for the whole process.
+    """
+    hold, pressed = getattr(signal, "pthread_sigmask", lambda *_: None), []
     block, unblock = getattr(signal, "SIG_BLOCK", None), getattr(signal, "SIG_UNBLOCK", None)
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
     hold(block, [signal.SIGINT])
     try:
         yield
     finally:
         hold(unblock, [signal.SIGINT])
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
