@@ -42,18 +42,7 @@ from torch import nn
 
 import pt
 from data import check_at_least, gen_carry_rich_batch, prepare_batch
-from intervals import (
-    CARRY,
-    DIGIT_1,
-    DIGIT_2,
-    ORDER,
-    RIGHT,
-    exact_weights_of,
-    propagate,
-    start,
-    weights_of,
-)  # fmt: skip
-from recurrence import tanh_of_half_
+from intervals import CARRY, DIGIT_1, DIGIT_2, ORDER, RIGHT, exact_weights_of, propagate, start, weights_of
 
 WIDTHS = 100, 400, 2000, 10_000  # states that `refute` keeps, one after the other
 PIECE = 2**16  # steps from states that it takes at a time
@@ -222,25 +211,6 @@ def states(model, num1, num2):
         found.append(hidden if isinstance(hidden, tuple) else (hidden,))
     h, *c = (torch.stack(part) for part in zip(*found))
     return h, c[0] if c else None
-
-
-@torch.no_grad()
-def noisy_states(model, num1, num2, noise=0.0):
-    """Run a tanh adder with noise on each hidden unit at each step, uniform over [-noise, noise].
-
-    Takes digits (batch, digits); returns the states of each layer, a list of (digits, batch, units), the
-    noise in them, and the digits of the answer (batch, digits). Without noise the states are the adder's.
-    """
-    weights = weights_of(model)
-    embedded = model.embed(num1, num2)
-    states = [torch.empty(*embedded.shape[:2], len(layer[2]), device=num1.device) for layer in weights.layers]
-    before = [torch.zeros_like(layer[0]) for layer in states]
-    for position, inputs in enumerate(embedded):
-        for layer, (weight_ih, weight_hh, bias_ih, bias_hh) in enumerate(weights.layers):
-            z = inputs @ weight_ih.T + (bias_ih + bias_hh) + before[layer] @ weight_hh.T
-            h = tanh_of_half_(2 * z)
-            inputs = before[layer] = states[layer][position] = h + torch.empty_like(h).uniform_(-noise, noise)
-    return states, model.dense(states[-1]).argmax(-1).T
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -9,20 +9,12 @@ import math
 import operator
 import os
 import random
-import time
 
 import numpy as np
 import torch
 from torch import nn
 
-from data import (
-    check_at_least,
-    gen_carry_rich_batch,
-    gen_data_batch,
-    prepare_batch,
-    results_converter,
-    to_digits,
-)
+from data import check_at_least, gen_carry_rich_batch, gen_data_batch, prepare_batch, results_converter, to_digits
 from recurrence import run_layers
 
 DIGITS = 10  # the classes 0-9
@@ -108,9 +100,20 @@ def check_device(device):
     return device
 
 
+def line(step, loss, accuracy):
+    """A measurement in the words of the report."""
+    return f"step {step} : loss {loss:.6g}  accuracy is: {accuracy:g}"
+
+
+def print_line(step, loss, accuracy):
+    """Print the report's line, every 50 steps."""
+    if step % PRINT_EVERY == 0:
+        print(line(step, loss, accuracy))
+
+
 def train(
     steps, model, optimizer, device="cpu", digitlen=10,
-    batch_size=100, test_size=200, measure_every=10, pairs="uniform", stop_after=None, log=None,
+    batch_size=100, test_size=200, measure_every=10, pairs="uniform", stop_after=None, log=print_line,
 ):  # fmt: skip
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
@@ -121,42 +124,27 @@ def train(
     `log(step, loss, accuracy)` is called at each measurement; the default prints it every 50 steps.
 
     Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step],
-    "accuracy": [one a measurement], "measured_at": [the step of each], "seconds_of": {"data",
-    "training", "evaluation"}}. Raises ValueError for a bad argument before any work, and
-    FloatingPointError at a loss that is not finite; `model.curves` then has what came before.
+    "accuracy": [one a measurement], "measured_at": [the step of each]}. Raises ValueError for a bad
+    argument before any work, and FloatingPointError at a loss that is not finite; `model.curves` then
+    has what came before.
     """
     check_training(steps, digitlen, batch_size, test_size, measure_every, pairs, stop_after)
     device = check_device(device)
-    log = log or print_line
-    seconds = {"data": 0.0, "training": 0.0, "evaluation": 0.0}
-    curves = model.curves = {"loss": [], "accuracy": [], "measured_at": [], "seconds_of": seconds}
+    curves = model.curves = {"loss": [], "accuracy": [], "measured_at": []}
     if pairs == "uniform":
         draw = functools.partial(gen_data_batch, batch_size, *training_range(digitlen))
     else:
         draw = functools.partial(gen_carry_rich_batch, batch_size, digitlen)
     pending = []  # losses still on the device: reading each one at once would make a GPU wait
-    clock = time.perf_counter()
-
-    def charge(what):  # the time since the last call
-        nonlocal clock
-        clock, before = time.perf_counter(), clock
-        seconds[what] += clock - before
-
     for step in range(1, steps + 1):
-        batch = to_tensors(draw(), digitlen, device)
-        charge("data")
-        pending.append(training_step(model, optimizer, *batch))
-        measured = step % measure_every == 0 or step == steps
-        if measured:
-            curves["loss"] += torch.stack(pending).tolist()
-            pending.clear()
-        charge("training")
-        if not measured:
+        pending.append(training_step(model, optimizer, *to_tensors(draw(), digitlen, device)))
+        if step % measure_every and step < steps:
             continue
+        curves["loss"] += torch.stack(pending).tolist()
+        pending.clear()
         check_finite(curves["loss"], model, optimizer)
         curves["accuracy"].append(evaluate(model, device, digitlen, test_size))
         curves["measured_at"].append(step)
-        charge("evaluation")
         log(step, curves["loss"][-1], curves["accuracy"][-1])
         if stop_after and curves["accuracy"][-stop_after:] == [1.0] * stop_after:
             break
@@ -175,15 +163,12 @@ def training_step(model, optimizer, num1, num2, results):
 
 def check_training(steps, digitlen, batch_size, test_size, measure_every, pairs, stop_after):
     """Raise ValueError, naming the argument, for what `train` cannot work with."""
-    check_at_least("steps", steps, 1)
-    check_at_least("digitlen", digitlen, 1)
-    check_at_least("batch_size", batch_size, 1)
-    check_at_least("test_size", test_size, 1)
-    check_at_least("measure_every", measure_every, 1)
+    counts = {"steps": steps, "digitlen": digitlen, "batch_size": batch_size, "test_size": test_size,
+              "measure_every": measure_every, "stop_after": 1 if stop_after is None else stop_after}  # fmt: skip
+    for name, value in counts.items():
+        check_at_least(name, value, 1)
     if pairs not in ("uniform", "carry_rich"):
         raise ValueError(f"pairs must be 'uniform' or 'carry_rich', got {pairs!r}")
-    if stop_after is not None:
-        check_at_least("stop_after", stop_after, 1)
 
 
 def check_finite(losses, model, optimizer):
@@ -196,17 +181,6 @@ def check_finite(losses, model, optimizer):
                 f"the loss is {loss} at step {step} ({type(model.rnn).__name__}, "
                 f"{model.rnn.num_layers} layers, learning rate {rates}): try a lower learning rate"
             )
-
-
-def line(step, loss, accuracy):
-    """A measurement in the words of the report."""
-    return f"step {step} : loss {loss:.6g}  accuracy is: {accuracy:g}"
-
-
-def print_line(step, loss, accuracy):
-    """Print the report's line, every 50 steps."""
-    if step % PRINT_EVERY == 0:
-        print(line(step, loss, accuracy))
 
 
 @torch.no_grad()
@@ -259,6 +233,11 @@ def add(model, number_1, number_2):
     maxlen = len(str(max(numbers))) + 1
     digits_1, digits_2 = (to_digits("numbers", [number], maxlen) for number in numbers)
     return results_converter(add_digits(model, digits_1, digits_2))[0]
+
+
+def weights_of(model):
+    """The weights of an adder on the CPU, as `load` reads them."""
+    return {name: tensor.cpu() for name, tensor in model.state_dict().items()}
 
 
 def load(path):

@@ -20,7 +20,6 @@ import torch
 
 import data
 import intervals
-import plan
 import proof
 import pt
 import recurrence
@@ -79,10 +78,10 @@ ROWS = {
 # their own, 100 of 100, 10 of 10 and 10 of 10 RNNs with 1, 2 and 3 layers were proven, 20 of 20, 10 of 10
 # and 10 of 10 GRUs, and the same of LSTMs.
 PROVEN_SEEDS = {
-    ("RNN", 1): range(10), ("RNN", 2): range(4), ("RNN", 3): range(1),
-    ("GRU", 1): range(2), ("GRU", 2): range(1), ("GRU", 3): range(1),
-    ("LSTM", 1): range(2), ("LSTM", 2): range(1), ("LSTM", 3): range(1),
-}  # fmt: skip
+    "RNN": {1: range(10), 2: range(4), 3: range(1)},
+    "GRU": {1: range(2), 2: range(1), 3: range(1)},
+    "LSTM": {1: range(2), 2: range(1), 3: range(1)},
+}
 
 # Adders whose accuracy is measured against the longest carry chain, beside the proven one, on five seeds at most.
 STRESSED = {
@@ -96,11 +95,8 @@ STRESSED = {
 CHAINS = [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]
 CHAIN_PAIRS = 20
 
-# Carry-heavy digits that the first proven adder adds, and then a tenth as many with noise.
-CHECKED = 10_000_000
-
-# The lengths at which a proven adder is tested, and how many pairs of each kind.
-LENGTHS = {100: 100, 1000: 100, 10_000: 20, 100_000: 2, 1_000_000: 1}
+# The lengths at which the first proven adder is tested, and how many pairs of each kind.
+LENGTHS = {100: 100, 1000: 10_000, 10_000: 20, 100_000: 2, 1_000_000: 1}
 
 # The lengths at which a training step of the simple adder is timed, on each device that is there.
 COST_LENGTHS = [10, 100, 1000, 5000]
@@ -115,22 +111,67 @@ KEPT = Path(__file__).parent / ".runs"
 # ---------------------------------------------------------------------------------------------------
 # The calls that the constants make, and their records.
 
+MAIN_ROWS, ADV_ROWS = [1, 2, 3], [4, 5, 6, 7, 8, 9]
 MADE_BY = (data, recurrence, pt, intervals, proof, trials)  # the code that makes a run, in the order of its imports
 SOURCES = {module.__name__: Path(module.__file__).read_text(encoding="utf-8") for module in MADE_BY}
 finished = {}  # the record of each call that this process has made or taken over
 
 
 def planned():
-    """Every call that the constants make, a `plan.Plan`. Raises ValueError at a bad constant."""
+    """Every call that the constants make, {what it is for: {arm: a call for each seed}}.
+
+    Raises ValueError, naming it, at a bad constant.
+    """
     data.check_at_least("WORKERS", WORKERS, 1)
     if SCHEDULER is None:
         pt.check_device(DEVICE)
-    return plan.plan(ROWS, MAIN_ROWS, STRESSED, PROVEN_SEEDS, LENGTHS, CHECKED, COST_LENGTHS, DEVICE)
+    plan, proven = {}, []
+    for row, settings in ROWS.items():
+        if row not in claims.REPORT:
+            raise ValueError(f"ROWS has a row {row!r}, but the report's are {', '.join(map(str, claims.REPORT))}")
+        plan[f"row {row}"] = arm_calls(f"ROWS[{row}]", trials.train_adder, settings, f"row {row}", row in MAIN_ROWS)
+    for name, settings in STRESSED.items():
+        plan[name] = arm_calls(f"STRESSED[{name!r}]", trials.train_adder, settings, name)
+    for cell, by_layers in PROVEN_SEEDS.items():
+        plan[f"for the proof, {cell}"] = of_cell = {}
+        for layers, seeds in by_layers.items():
+            proven.append({"cell": cell, "layers": [layers], "seeds": list(seeds)})
+            of_cell |= arm_calls("PROVEN_SEEDS", trials.prove_adder, proven[-1], f"proof, {cell}")
+    for first in proven[:1]:
+        row = first | {"seeds": first["seeds"][:1], "lengths": LENGTHS}
+        plan["the check"] = arm_calls("LENGTHS", trials.check_adder, row, "the check")
+    if COST_LENGTHS:
+        row = {"digitlen": COST_LENGTHS, "device": list(dict.fromkeys(["cpu", DEVICE])), "seeds": [0]}
+        plan["row 10"] = arm_calls("COST_LENGTHS", trials.time_step, row, "a step")
+    return plan
 
 
-def conduct(*groups):
-    """Have every call of `groups`, each {arm: calls}, finished; returns how many were kept from before."""
-    calls = [call for group in groups for calls in group.values() for call in calls]
+def arm_calls(constant, function, row, title, spoken=False):
+    """{arm: a call of `function` for each seed} of `row`, settings that stand in `constant`, which errors name."""
+    calls = {}
+    try:
+        for arm, (label, settings) in trials.arms({"device": DEVICE} | row).items():
+            name = ", ".join(filter(None, [title, label]))
+            seconds = trials.check(function, settings, row["seeds"])
+            calls[arm] = [
+                runs.Call(function, settings | {"seed": seed}, f"{name}, seed {seed}", seconds, spoken)
+                for seed in dict.fromkeys(row["seeds"])
+            ]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{constant}: {error}") from None
+    except KeyError as missing:
+        raise ValueError(f"{constant} has no {missing}") from None
+    return calls
+
+
+def flat(by_arm):
+    """The calls of all arms, in a list."""
+    return list(itertools.chain(*by_arm.values()))
+
+
+def conduct(plan):
+    """Have every call of a plan finished; returns how many were kept from before."""
+    calls = list(itertools.chain(*map(flat, plan.values())))
     return runs.conduct(calls, finished, KEPT, SOURCES, WORKERS, SCHEDULER)
 
 
@@ -148,8 +189,6 @@ def adder(call):
 # ---------------------------------------------------------------------------------------------------
 # What is run. Each part can be run by itself: it draws its pictures and returns its share of results.json.
 
-MAIN_ROWS, ADV_ROWS = [1, 2, 3], [4, 5, 6, 7, 8, 9]
-
 
 def pt_main():
     """Task 1: the report's simple adder, at 10, 1000 and 5000 digits."""
@@ -162,73 +201,68 @@ def pt_adv_main():
 
 
 def measured(rows):
-    """Train `rows`, those of them that ROWS has, and judge them."""
-    calls, found = {row: by_arm for row, by_arm in planned().rows.items() if row in rows}, []
-    conduct(*calls.values())
+    """Train those of `rows` that ROWS has, and judge them."""
+    plan, found = planned(), []
+    calls = {row: plan[f"row {row}"] for row in ROWS if row in rows}
+    conduct(calls)
     for row, by_arm in calls.items():
-        settings, labels = ROWS[row], {arm: trials.label(ROWS[row], arm) for arm in by_arm}
-        judged = claims.of_row(row, settings, {arm: records(of_arm) for arm, of_arm in by_arm.items()}, labels)
-        found.append(judged | {"settings": trials.in_words(settings)})
+        labels = {arm: label for arm, (label, _) in trials.arms(ROWS[row]).items()}
+        judged = claims.of_row(row, ROWS[row], {arm: records(of_arm) for arm, of_arm in by_arm.items()}, labels)
+        found.append(judged | {"settings": trials.in_words(ROWS[row])})
         print(f"row {row}, {judged['title']}: {judged['verdict']}")
     return found
 
 
 def exact_main():
     """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
-    _, stressed, proofs, checks, _ = planned()
-    conduct(stressed, proofs, checks)
-    proven = {}  # of each cell
-    for (cell, _), calls in proofs.items():
-        proven[cell] = proven.get(cell, []) + [call for call in calls if finished[runs.key(call)]["proven"]]
-    part = {}
+    plan, part = planned(), {}
+    plan = {name: by_arm for name, by_arm in plan.items() if not name.startswith("row")}
+    conduct(plan)
+    stressed = {name: flat(plan[name]) for name in STRESSED}
+    proofs = {cell: flat(plan[f"for the proof, {cell}"]) for cell in PROVEN_SEEDS}
+    proven = {cell: [call for call in calls if finished[runs.key(call)]["proven"]] for cell, calls in proofs.items()}
     if stressed:
-        stressed["a proven adder"] = next(iter(proven.values()), [])
+        beside = {"a proven adder": next(iter(proven.values()), [])}
         adders = [
             {"name": name, "accuracy": [trials.stress(adder(call), CHAINS, CHAIN_PAIRS) for call in calls[:5]]}
-            for name, calls in stressed.items() if calls
+            for name, calls in (stressed | beside).items() if calls
         ]  # fmt: skip
         part["stress"] = {"picture": "stress.png", "chains": CHAINS, "pairs": CHAIN_PAIRS, "adders": adders}
-    for call in checks["check"]:
-        found = {"picture": "lengths.png", "trained_at": proof.DIGITLEN, "peers": claims.PEERS}
-        part["lengths"] = records([call])[0] | found
+    for record in records(flat(plan.get("the check", {}))):
+        part["lengths"] = record | {"picture": "lengths.png", "trained_at": proof.DIGITLEN, "peers": claims.PEERS}
     if proofs:
         groups = [
-            {"label": f"{cell}, {trials.describe('layers', n)}", "runs": records(calls)}
-            for (cell, n), calls in proofs.items()
-        ]
+            {"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)}
+            for cell in proofs for layers, calls in plan[f"for the proof, {cell}"].items()
+        ]  # fmt: skip
         shown = {f"a proven {cell}": calls for cell, calls in proven.items()} | dict(list(stressed.items())[:1])
         portraits = [{"name": name} | trials.portrait(adder(calls[0])) for name, calls in shown.items() if calls]
         part["proof"] = {"picture": "proof.png", "groups": groups, "portraits": portraits}
     part = drawn(part)
     for cell, calls in proven.items():
         for call in calls[:1]:
-            torch.save(adder(call).state_dict(), FIGURES / f"proven_{cell.lower()}.pt")
+            torch.save(finished[runs.key(call)]["weights"], FIGURES / f"proven_{cell.lower()}.pt")
     return part
-
-
-def all_decided():
-    """Every adder that was trained, each once, decided: in groups, a row or a recipe each."""
-    every, proofs, groups, seen = planned(), {}, [], set()
-    rows = {f"row {row}": itertools.chain(*by_arm.values()) for row, by_arm in every.rows.items()}
-    for (cell, _), calls in every.proofs.items():
-        proofs[f"for the proof, {cell}"] = proofs.get(f"for the proof, {cell}", []) + calls
-    for name, calls in (rows | every.stressed | proofs).items():
-        new = {runs.key(call): call for call in calls if runs.key(call) not in seen}
-        fewer = [call for call in new.values() if call.settings.get("batch_size", 100) < 100]
-        seen |= new.keys()
-        groups.append((name, records(new.values()), bool(fewer)))
-    return trials.count_decided(groups)
 
 
 def cost_main():
     """Row 10: the time of a training step, on each device."""
-    calls = planned().costs
-    conduct(calls)
-    if not calls:
-        return {}
+    calls = planned().get("row 10", {})
+    conduct({"row 10": calls})
     ms = {on: records(of_one)[0]["ms"] for on, of_one in calls.items()}
-    kinds = {device: runs.machine(device)["device"] for _, device in calls}
-    return drawn({"cost": claims.of_costs(ms, kinds)})
+    kinds = {device: runs.machine(device)["device"] for device, _ in calls}
+    return drawn({"cost": claims.of_costs(ms, kinds)} if calls else {})
+
+
+def decided():
+    """Every adder that was trained, each once, decided: in groups, a row or a recipe each."""
+    groups, seen = [], set()
+    for name, by_arm in planned().items():
+        new = {runs.key(call): call for call in flat(by_arm) if runs.key(call) not in seen}
+        seen |= new.keys()
+        fewer = any(call.settings.get("batch_size", 100) < 100 for call in new.values())
+        groups.append((name, [record for record in records(new.values()) if "decided" in record], fewer))
+    return drawn({"decided": trials.count_decided(groups)})
 
 
 def loss_draw(model, path=None):
@@ -252,30 +286,24 @@ def draw():
     """Make every picture and the page again from results.json."""
     results = json.loads((FIGURES / "results.json").read_text(encoding="utf-8"))
     pictures.draw(results, FIGURES)
-    publish(results)
-
-
-def publish(results):
-    """Write the page, and draw what needs all the results; other PNGs go."""
     page.write(results, FIGURES / "README.md")
-    pictures.draw_overviews(results, FIGURES)
 
 
 def main():
     """Run all parts, all their calls at once so that no worker waits for a part's last run; write results and page."""
     began = time.monotonic()
-    rows, *others = planned()
-    taken_over = conduct(*rows.values(), *others)
-    results = dict.fromkeys(pictures.PARTS) | {"rows": pt_main()["rows"] + pt_adv_main()["rows"]}
-    results |= exact_main() | cost_main() | drawn({"decided": all_decided()})
+    taken_over = conduct(planned())
+    rows = pt_main()["rows"] + pt_adv_main()["rows"]
+    results = dict.fromkeys(pictures.PARTS) | exact_main() | cost_main() | decided()
+    results |= drawn({"verdicts": claims.overview(rows + [results["cost"]] * bool(results["cost"]))})
     made = runs.machine(DEVICE) | {
         "cores": os.cpu_count(), "workers": SCHEDULER or f"{WORKERS} workers", "taken_over": taken_over,
         "calls": len(finished), "work_seconds": sum(record["seconds"] for record in finished.values()),
         "seconds": time.monotonic() - began,
     }  # fmt: skip
-    results = runs.plain({"made": made, "rule": claims.RULE}) | results
+    results = runs.plain({"made": made, "rule": claims.RULE}) | {"rows": rows} | results
     runs.write(results, FIGURES / "results.json")
-    publish(results)
+    page.write(results, FIGURES / "README.md")
     print(f"Done in {made['seconds'] / 60:.1f} minutes: see {FIGURES.name}/README.md")
 
 

@@ -3,7 +3,7 @@
 A record is a dict of plain values with `said`, the result in a line, `seconds`, how long it took in all, and,
 where an adder was made, its `weights`. `progress(share, line)` is called now and then with how much is done. The
 same settings give the same record again on the same kind of machine, but for its times. The last functions here
-take a finished adder and look at it.
+take finished adders and look at them.
 """
 
 import itertools
@@ -16,26 +16,27 @@ import torch
 
 import proof
 import pt
-from data import (
-    carry_rich_digits,
-    chain_digits,
-    check_at_least,
-    gen_data_batch,
-    sum_digits,
-)
+from data import carry_rich_digits, chain_digits, check_at_least, gen_data_batch, sum_digits
 
 # The settings that `pt.train` takes too.
 TRAINING = ("digitlen", "batch_size", "test_size", "measure_every", "pairs", "stop_after")
 
+# Each setting in words; "seeds", those of a row, may stand beside them.
+WORDS = {
+    "digitlen": "{} digits", "cell": "{}", "layers": "{} layers", "lr": "lr {}", "steps": "{} steps",
+    "batch_size": "{} pairs a step", "test_size": "{} test pairs", "measure_every": "measured every {} steps",
+    "pairs": "{} pairs", "stop_after": "stops after {} measurements of 1.0 in a row", "seeds": "seeds {}", "device": "{}",
+}  # fmt: skip
+
 
 def train_adder(settings, progress):
-    """Train one new adder as `settings` say.
+    """Train one new adder as `settings` say, and decide it.
 
     `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, measure_every, pairs, stop_after,
-    seed, device. The record has the curves of `pt.train`, its seconds as `seconds_of`, and error: None, or what ended
-    the run early. Raises ValueError as `check`.
+    seed, device. The record has the curves of `pt.train`, ms_per_step (measurements included), what `decide` finds,
+    and error: None, or what ended the run early. Raises ValueError as `check`.
     """
-    check(train_adder, settings)
+    check(train_adder, settings, [settings["seed"]])
     pt.seed_everything(settings["seed"])
     began = time.perf_counter()
     model = pt.Adder(settings["cell"], settings["layers"]).to(settings["device"])
@@ -52,19 +53,17 @@ def train_adder(settings, progress):
         pt.train(settings["steps"], model, optimizer, settings["device"], log=log, **chosen)
     except FloatingPointError as stopped:
         error = str(stopped)
-    curves = model.curves
-    seconds, steps = time.perf_counter() - began, len(curves["loss"])
-    ms = 1e3 * curves["seconds_of"]["training"] / max(1, steps)
+    curves, seconds = model.curves, time.perf_counter() - began
+    steps = len(curves["loss"])
     said = f"ended early: {error}"
     if not error:
         right = [step for step, accuracy in zip(curves["measured_at"], curves["accuracy"]) if accuracy == 1.0]
         said = f"100% from step {right[0]}" if right else "never 100%"
         said += f", loss {curves['loss'][-1]:.3g} and accuracy {curves['accuracy'][-1]:g} at step {steps}"
-        said += f", {seconds:.1f} s ({ms:.1f} ms a step)"
     decided = decide(model)
     return curves | decided | {
-        "error": error, "ms_per_step": ms, "seconds": time.perf_counter() - began,
-        "said": f"{said}, {decided['decided']}", "weights": weights_of(model),
+        "error": error, "ms_per_step": 1e3 * seconds / max(1, steps), "seconds": time.perf_counter() - began,
+        "said": f"{said}, {seconds:.1f} s, {decided['decided']}", "weights": pt.weights_of(model),
     }  # fmt: skip
 
 
@@ -82,98 +81,6 @@ def decide(model):
     return {"decided": f"{number_1} + {number_2} gives {found.answer}", "wrong": wrong}
 
 
-def check_training_settings(settings):
-    """Raise ValueError, naming it, for a setting that `train_adder` cannot work with."""
-    pt.check_training(settings["steps"], **{name: settings[name] for name in TRAINING})
-    pt.Adder(settings["cell"], settings["layers"])
-    if not isinstance(settings["lr"], (int, float)) or not settings["lr"] > 0:
-        raise ValueError(f"lr must be a number above 0, got {settings['lr']!r}")
-
-
-def compared(settings):
-    """The fields of a row that are lists: what it compares. Raises ValueError for an empty one."""
-    fields = [field for field, value in settings.items() if isinstance(value, list) and field != "seeds"]
-    for field in (*fields, "seeds"):
-        if not settings[field]:
-            raise ValueError(f"{field} must hold at least one value, got {settings[field]!r}")
-    return fields
-
-
-def arms(settings):
-    """{arm: settings} of a row: an arm is the value of what is compared, a tuple if several fields are.
-
-    A row without a list has the one arm None. An arm's settings have no seeds.
-    """
-    fields, found = compared(settings), {}
-    fixed = {field: value for field, value in settings.items() if field != "seeds"}
-    for values in itertools.product(*(settings[field] for field in fields)):
-        arm = values[0] if len(values) == 1 else values or None
-        found[arm] = fixed | dict(zip(fields, values))
-    return found
-
-
-def label(settings, arm):
-    """An arm's name in legends and tables: "3 layers", "GRU", "lr 0.01"; "" for the arm None."""
-    fields = compared(settings)
-    return ", ".join(map(describe, fields, arm if len(fields) > 1 else [arm]))
-
-
-def describe(field, value):
-    """A setting of `train_adder` in words; "seeds" may stand beside them."""
-    if isinstance(value, float):
-        value = f"{value:.3g}"
-    return {
-        "digitlen": f"{value} digits",
-        "cell": value,
-        "layers": f"{value} layers" if value != 1 else "1 layer",
-        "lr": f"lr {value}",
-        "steps": f"{value} steps",
-        "batch_size": f"{value} pairs a step",
-        "test_size": f"{value} test pairs",
-        "measure_every": f"measured every {value} steps",
-        "pairs": f"{value} pairs",
-        "stop_after": f"stops after {value} measurements of 1.0 in a row" if value else "runs all its steps",
-        "seeds": f"seeds {', '.join(map(str, value))}" if field == "seeds" else "",
-    }[field]
-
-
-def in_words(settings):
-    """What a row of settings does not compare, in words."""
-    fixed = [field for field in settings if field not in compared(settings)]
-    return ", ".join(describe(field, settings[field]) for field in fixed)
-
-
-def expected_steps(settings):
-    """About how many steps a run takes before it may stop."""
-    return settings["steps"] * (0.6 if settings["stop_after"] else 1)
-
-
-def check(function, settings):
-    """About how many seconds a call takes on one core of 2026, for the order of the runs and the bar.
-
-    Raises ValueError, naming it, for a setting that it cannot work with.
-    """
-    check_at_least("seed", settings["seed"], 0)
-    if function is train_adder:
-        check_training_settings(settings)
-        pairs = settings["batch_size"] + 0.4 * settings["test_size"] / settings["measure_every"]
-        ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
-        cell = {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[settings["cell"]]
-        return 1e-3 * expected_steps(settings) * settings["layers"] * cell * ms
-    if function is time_step:
-        check_at_least("digitlen", settings["digitlen"], 1)
-        return 1.8e-3 * settings["digitlen"]
-    pt.Adder(settings["cell"], settings["layers"])
-    if function is check_adder:
-        return 25.0
-    return 0.7 * settings["layers"] ** 2 if settings["cell"] == "RNN" else 4.0 * settings["layers"] ** 1.9
-
-
-def weights_of(model):
-    """The weights of an adder on the CPU, as `pt.load` reads them."""
-    return {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-
-
 def prove_adder(settings, progress):
     """Train an adder of `cell`, `layers`, `seed`, `device` for the proof and prove it: its `proof.Proof`'s numbers.
 
@@ -188,58 +95,32 @@ def prove_adder(settings, progress):
         "proven": found.proven, "margin": found.margin, "noise": found.noise, "fails_at": found.fails_at,
         "seconds": seconds, "prove_seconds": time.perf_counter() - began - seconds,
         "said": f"{decided['decided']}, least margin {found.margin:.2f}, noise to {found.noise:.4f}",
-        "weights": weights_of(model),
+        "weights": pt.weights_of(model),
     }  # fmt: skip
 
 
 def check_adder(settings, progress):
-    """Let the proven adder of `cell`, `layers`, `seed`, `device`, a tanh RNN, add.
+    """Let the proven adder of `cell`, `layers`, `seed`, `device` add numbers of each of `lengths`, {digits: pairs}.
 
-    Numbers of each of `lengths`, [(digits, pairs)], then `digits` carry-heavy digits, and then a tenth as many with
-    the noise that the proof tolerates on each hidden unit at each step.
+    These are random, carry-heavy, and 999...9 + 1.
     """
     began = time.perf_counter()
     model, found = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
-    lengths = measure_lengths(model, settings["lengths"])
-    random.seed(settings["seed"])
-    pairs = carry_rich_digits(1000, settings["digits"] // 1000)
-    wrong = int((answers(model, *pairs) != sum_digits(*pairs)).sum())
-    noisy_wrong, parts = 0, settings["digits"] // 1_000_000
-    for part in range(parts):
-        progress(0.5 + 0.5 * part / parts, None)
-        pairs = carry_rich_digits(1000, 100)
-        tensors = [torch.from_numpy(digits.astype(np.int64)).to(settings["device"]) for digits in pairs]
-        _, answer = proof.noisy_states(model, *tensors, found.noise)
-        noisy_wrong += int((answer.cpu().numpy() != sum_digits(*pairs)[:, :-1]).sum())
-    return {
-        "proven": found.proven, "noise": found.noise, "lengths": lengths, "digits": settings["digits"],
-        "wrong_digits": wrong, "noisy_digits": 100_000 * parts, "noisy_wrong_digits": noisy_wrong,
-        "seconds": time.perf_counter() - began,
-        "said": f"{wrong} digits wrong of {settings['digits']:,}, {noisy_wrong} with noise {found.noise:.4f}",
-    }  # fmt: skip
-
-
-def measure_lengths(model, lengths):
-    """Accuracy and speed of `model` on `lengths`, [(digits, pairs)]: random, carry-heavy, and 999...9 + 1."""
     random.seed(0)
-    found = []
-    for length, count in sorted(lengths):
+    tests = []
+    for length, count in sorted(settings["lengths"].items()):
         nines, one = np.full((1, length), 9, np.uint8), np.eye(1, length, dtype=np.uint8)
         uniform = np.random.default_rng(random.getrandbits(64)).integers(0, 10, (2, count, length), np.uint8)
         kinds = {"random": uniform, "carry-heavy": carry_rich_digits(count, length), "999...9 + 1": (nines, one)}
         for kind, pairs in kinds.items():
-            began = time.perf_counter()
+            start = time.perf_counter()
             answer = answers(model, *pairs)
-            seconds = time.perf_counter() - began
+            speed = answer.size / (time.perf_counter() - start)
             right = int((answer == sum_digits(*pairs)).all(1).sum())
-            found.append({"length": length, "kind": kind, "pairs": len(answer), "right": right,
-                          "digits_per_second": answer.size / seconds})  # fmt: skip
-    return found
-
-
-def answers(model, digits_1, digits_2):
-    """The digits of a model's sums, with room for the last carry, (batch, digits + 1)."""
-    return pt.add_digits(model, *(np.pad(digits, ((0, 0), (0, 1))) for digits in (digits_1, digits_2)))
+            tests.append({"length": length, "kind": kind, "pairs": len(answer), "right": right, "digits_per_second": speed})
+    right, pairs = (sum(test[what] for test in tests) for what in ("right", "pairs"))
+    said = f"{right} of {pairs} sums right, of up to {tests[-1]['length']:,} digits"
+    return {"proven": found.proven, "lengths": tests, "seconds": time.perf_counter() - began, "said": said}
 
 
 def time_step(settings, progress):
@@ -264,7 +145,76 @@ def time_step(settings, progress):
 
 
 # ---------------------------------------------------------------------------------------------------
-# A finished adder, looked at.
+# Settings: of one call, and of a row of calls.
+
+
+def check(function, settings, seeds):
+    """About how many seconds a call takes on one core of 2026, for the order of the runs and the bar.
+
+    Raises ValueError, naming it, for a setting or a seed that it cannot work with.
+    """
+    for seed in seeds:
+        check_at_least("seed", seed, 0)
+    if function is time_step:
+        check_at_least("digitlen", settings["digitlen"], 1)
+        return 1.8e-3 * settings["digitlen"]
+    cell, layers = settings["cell"], settings["layers"]
+    if function is train_adder:
+        pt.check_training(settings["steps"], **{name: settings[name] for name in TRAINING})
+        if not isinstance(settings["lr"], (int, float)) or not settings["lr"] > 0:
+            raise ValueError(f"lr must be a number above 0, got {settings['lr']!r}")
+    pt.Adder(cell, layers)
+    if function is train_adder:
+        pairs = settings["batch_size"] + 0.4 * settings["test_size"] / settings["measure_every"]
+        ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
+        return 1e-3 * expected_steps(settings) * layers * {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[cell] * ms
+    return 25.0 if function is check_adder else 0.7 * layers**2 if cell == "RNN" else 4.0 * layers**1.9
+
+
+def expected_steps(settings):
+    """About how many steps a run takes before it may stop."""
+    return settings["steps"] * (0.6 if settings["stop_after"] else 1)
+
+
+def arms(row):
+    """{arm: (label, settings)} of a row: an arm is the value of what is compared, a tuple if several fields are.
+
+    What is a list is compared. A row without one has the one arm None, its label "". An arm's settings have no
+    seeds. Raises ValueError for an empty list.
+    """
+    fields, found = [field for field, value in row.items() if isinstance(value, list) and field != "seeds"], {}
+    for field in (*fields, "seeds"):
+        if not row[field]:
+            raise ValueError(f"{field} must hold at least one value, got {row[field]!r}")
+    fixed = {field: value for field, value in row.items() if field != "seeds"}
+    for values in itertools.product(*(row[field] for field in fields)):
+        arm = values[0] if len(values) == 1 else values or None
+        found[arm] = ", ".join(map(describe, fields, values)), fixed | dict(zip(fields, values))
+    return found
+
+
+def in_words(row):
+    """What a row of settings does not compare, in words."""
+    fixed = {field: value for field, value in row.items() if field == "seeds" or not isinstance(value, list)}
+    return ", ".join(itertools.starmap(describe, fixed.items()))
+
+
+def describe(field, value):
+    """A setting in words: "3 layers", "GRU", "lr 0.01"."""
+    if (field, value) in (("layers", 1), ("stop_after", None)):
+        return "1 layer" if value else "runs all its steps"
+    if field == "seeds":
+        value = ", ".join(map(str, value))
+    return WORDS[field].format(f"{value:.3g}" if isinstance(value, float) else value)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Finished adders, looked at.
+
+
+def answers(model, digits_1, digits_2):
+    """The digits of a model's sums, with room for the last carry, (batch, digits + 1)."""
+    return pt.add_digits(model, *(np.pad(digits, ((0, 0), (0, 1))) for digits in (digits_1, digits_2)))
 
 
 def stress(model, chains, count):
@@ -318,10 +268,10 @@ def count_decided(groups):
         found += [{"name": name, "fewer_pairs": fewer, "adders": adders}] if adders else []
     every = [adder for group in found for adder in group["adders"]]
     digits = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
+    verdicts = [adder["decided"] for adder in every]
     return found and {
         "picture": "decided.png", "groups": found, "adders": len(every),
         "right": sum(adder["right"] for adder in every), "right_but_wrong": len(digits),
         "most_digits": max(digits, default=0), "wrong": sum(bool(adder["digits"]) for adder in every),
-        "proven": sum(adder["decided"] == "proven" for adder in every),
-        "undecided": sum(adder["decided"] == "undecided" for adder in every),
+        "proven": verdicts.count("proven"), "undecided": verdicts.count("undecided"),
     }  # fmt: skip

@@ -7,12 +7,19 @@ import jinja2
 
 
 def write(results, path):
-    """Write the page of `results` to `path`. Raises jinja2.UndefinedError where the results lack what it shows."""
+    """Write the page of `results` to `path`; PNGs beside it that it does not show go.
+
+    Raises jinja2.UndefinedError where the results lack what it shows; a part of them may be None.
+    """
     folder = jinja2.FileSystemLoader(Path(__file__).parent)
     options = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
     pages = jinja2.Environment(loader=folder, undefined=jinja2.StrictUndefined, autoescape=False, **options)
     pages.filters |= {"spread": spread, "lasts": lasts, "median": statistics.median, "percent": "{:.0%}".format}
-    path.write_text(pages.get_template("page.md.jinja").render(results), encoding="utf-8")
+    text = pages.get_template("page.md.jinja").render(results)
+    path.write_text(text, encoding="utf-8")
+    for picture in path.parent.glob("*.png"):
+        if f"]({picture.name})" not in text:
+            picture.unlink()
 
 
 def lasts(lists):

@@ -12,32 +12,22 @@ from matplotlib.patches import Rectangle
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]  # Okabe, Ito 2008
 
 
+STYLE = {
+    "figure.constrained_layout.use": True, "savefig.dpi": 150, "axes.grid": True, "grid.alpha": 0.3,
+    "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
+}  # fmt: skip
+
+
 def draw(results, folder):
     """Draw the pictures of `results`, of all of them or of some parts, into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for part, function in pictured(results):
-        figure = Figure(dpi=150, layout="constrained")
-        function(figure, part)
-        figure.savefig(folder / part["picture"])
-
-
-def draw_overviews(results, folder):
-    """Draw the picture of all verdicts, and remove the PNGs in `folder` that are none of `results`."""
-    rows = results["rows"] + [results["cost"]] * bool(results["cost"])
-    if rows:
-        figure = Figure(dpi=150, layout="constrained")
-        draw_verdicts(figure, rows)
-        figure.savefig(folder / "verdicts.png")
-    names = {"verdicts.png"} | {part["picture"] for part, _ in pictured(results)}
-    for path in folder.glob("*.png"):
-        if path.name not in names:
-            path.unlink()
-
-
-def pictured(results):
-    """[(a part of `results` that has a picture of its own, the function that draws it)]."""
-    rows = [(row, draw_row) for row in results.get("rows", [])]
-    return rows + [(results[name], function) for name, function in PARTS.items() if results.get(name)]
+    parts = [(row, draw_row) for row in results.get("rows", [])]
+    parts += [(results[name], function) for name, function in PARTS.items() if results.get(name)]
+    for part, function in parts:
+        with matplotlib.rc_context(STYLE):
+            figure = Figure()
+            function(figure, part)
+            figure.savefig(folder / part["picture"])
 
 
 def colours(count):
@@ -47,38 +37,28 @@ def colours(count):
     return matplotlib.colormaps["viridis"](np.linspace(0, 0.95, count))
 
 
-def finish(axes):
-    """The look that all axes share."""
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
 # ---------------------------------------------------------------------------------------------------
 # All verdicts.
 
 VERDICTS = {"holds": COLOURS[2], "does not hold": COLOURS[1], "depends on the seed": COLOURS[0]}  # others: black
 
 
-def draw_verdicts(figure, rows):
-    """Every claim of every row in a line: its words, a mark for each seed, the verdict."""
-    lines = []
-    for row in rows:
-        lines.append((f"{row['row']}. {row['title']}", None if row["claims"] else row["verdict"], None))
-        lines += [(claim["claim"], claim["verdict"], claim) for claim in row["claims"]]
+def draw_verdicts(figure, verdicts):
+    """Every claim of every row in a line: its words, a mark for each seed, the verdict. A row's name has no marks."""
+    lines = verdicts["lines"]
     figure.set_size_inches(9, 0.6 + 0.27 * len(lines))
     axes = figure.subplots()
-    marks = max([len(claim["answers"]) for _, _, claim in lines if claim], default=1)
-    for y, (words, verdict, claim) in enumerate(lines):
-        axes.text(0 if claim is None else 0.6, y, words, va="center", weight=None if claim else "bold")
-        if claim:
-            colour = VERDICTS.get(verdict, "black")
-            for seed, yes in enumerate(claim["answers"]):
-                axes.plot(22 + 0.7 * seed, y, "o", color=colour, fillstyle="full" if yes else "none", markersize=8)
-            true = f" ({sum(claim['answers'])} of {len(claim['answers'])})" if verdict == "depends on the seed" else ""
-            verdict = ", ".join(filter(None, [verdict + true, claim["note"]]))
-            axes.text(22.4 + 0.7 * marks, y, verdict, va="center", color=colour)
-        elif verdict:
-            axes.text(22, y, verdict, va="center")
+    marks = max([1, *(len(line["answers"]) for line in lines)])
+    for y, line in enumerate(lines):
+        answers, verdict = line["answers"], line["verdict"]
+        axes.text(0.6 if answers else 0, y, line["claim"], va="center", weight=None if answers else "bold")
+        colour = VERDICTS.get(verdict, "black")
+        for seed, yes in enumerate(answers):
+            axes.plot(22 + 0.7 * seed, y, "o", color=colour, fillstyle="full" if yes else "none", markersize=8)
+        if verdict == "depends on the seed":
+            verdict += f" ({sum(answers)} of {len(answers)})"
+        said = ", ".join(filter(None, [verdict, line.get("note")]))
+        axes.text(22.4 + 0.7 * marks if answers else 22, y, said, va="center", color=colour)
     axes.set_xlim(0, 38)
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.axis("off")
@@ -117,7 +97,6 @@ def draw_curves(figure, arms, diamonds):
             face = colour_of.get(label, "white")
             axes.plot(step, value, "D", color=face, markeredgecolor="black", zorder=3, clip_on=False)
         axes.set_xlabel("training step")
-        finish(axes)
     for axes in panels.values():
         axes.set_xlim(0, last_step)
     panels["loss"].set_yscale("log")
@@ -127,18 +106,16 @@ def draw_curves(figure, arms, diamonds):
     if diamonds["accuracy"]:
         panels["accuracy"].plot([], [], "D", color="white", markeredgecolor="black", label="the report")
     handles, labels = panels["accuracy"].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    figure.legend(handles, labels, loc="outside right center")
 
 
 def draw_run(curves, path):
     """The curves of one run, saved to `path`, or shown where it is None."""
-    figure = pyplot.figure(figsize=(10, 4), dpi=150 if path else None, layout="constrained")
     arm = {"label": "", "legend": "this model", "runs": [curves | {"error": None}]}
-    draw_curves(figure, [arm], {"loss": [], "accuracy": []})
-    if path is None:
-        pyplot.show()
-    else:
-        figure.savefig(path)
+    with matplotlib.rc_context(STYLE):
+        figure = pyplot.figure(figsize=(10, 4))
+        draw_curves(figure, [arm], {"loss": [], "accuracy": []})
+        figure.savefig(path) if path else pyplot.show()
     pyplot.close(figure)
 
 
@@ -195,7 +172,6 @@ def draw_decided(figure, decided):
     said = f"{decided['right']} of {decided['adders']} adders end at 100% on random pairs"
     short = f"of {decided['most_digits']} digits or fewer"
     figure.suptitle(f"{said}:\n{decided['right_but_wrong']} of these are wrong on a pair {short}")
-    finish(axes)
 
 
 def draw_stress(figure, stress):
@@ -214,8 +190,7 @@ def draw_stress(figure, stress):
     axes.set_xticks(chains, chains)
     axes.set_xlabel("longest carry chain in the pair (positions that a carry goes into)")
     axes.set_ylabel("accuracy (whole sums right)")
-    finish(axes)
-    axes.legend(frameon=False)
+    axes.legend()
 
 
 def draw_lengths(figure, found):
@@ -239,10 +214,9 @@ def draw_lengths(figure, found):
     speed.set_xlabel("digits of each number")
     speed.set_ylabel("digits of the sum per second")
     speed.set_yscale("log")
-    for axes in (accuracy, speed):
-        axes.set_xscale("log")
-        finish(axes)
-    speed.legend(frameon=False)
+    accuracy.set_xscale("log")
+    speed.set_xscale("log")
+    speed.legend()
 
 
 def draw_proof(figure, proof):
@@ -272,7 +246,6 @@ def draw_proof(figure, proof):
         plane.set_ylabel(f"(W_hh h) of unit {adder['units'][1]}")
         plane.set_title("states of real sums, and the proof's boxes", fontsize=10)
         plane.legend(fontsize=8, loc="best", markerscale=3)
-        finish(plane)
 
 
 def draw_cost(figure, cost):
@@ -289,10 +262,10 @@ def draw_cost(figure, cost):
     axes.set_yscale("log")
     axes.set_xlabel("digits of each number")
     axes.set_ylabel("ms a training step")
-    finish(axes)
-    axes.legend(frameon=False)
+    axes.legend()
 
 
 PARTS = {
-    "decided": draw_decided, "stress": draw_stress, "lengths": draw_lengths, "proof": draw_proof, "cost": draw_cost,
+    "verdicts": draw_verdicts, "decided": draw_decided, "stress": draw_stress, "lengths": draw_lengths,
+    "proof": draw_proof, "cost": draw_cost,
 }  # fmt: skip

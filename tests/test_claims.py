@@ -59,8 +59,8 @@ def test_claims_by_hand():
     assert claims.all_reach({1: slow, 2: fast}, 1.0, 30)
     assert not claims.all_reach({1: slow, 2: fast}, 1.0, 20)
     assert not claims.all_reach({1: slow, 2: never}, 1.0)
-    assert claims.steady(record([1.0, 0.9, 1.0, 1.0, 1.0])) == 30
-    assert claims.steady(record([1.0, 1.0, 0.9])) == math.inf
+    assert claims.reached(record([1.0, 0.9, 1.0, 1.0, 1.0]), 1.0, claims.STEADY) == 30
+    assert claims.reached(record([1.0, 0.9, 1.0, 1.0]), 1.0, claims.STEADY) == math.inf
     assert claims.fell_and_recovered(record([0.0, 1.0, 0.05, 1.0]))
     assert not claims.fell_and_recovered(record([0.0, 1.0, 0.05]))
     assert not claims.fell_and_recovered(record([0.0, 1.0, 0.5, 1.0]))
@@ -72,12 +72,12 @@ def test_every_claim_can_be_judged_either_way():
     # Records that learn at once and records that never do: no claim may give the same answer to all.
     at_once, never = record([1.0] * 200), record([0.0] * 200, loss=[3.0] * 2000)
     at_once["loss"] = [0.0] * 2000
-    for step, loss in claims.LOSSES:
+    for step, loss in claims.REPORT[1]["loss"]:
         at_once["loss"][step - 1] = loss
     fell = record([0.0, 1.0, 0.0, 1.0] + [0.0] * 196)
     for row, report in claims.REPORT.items():
         keys = next((value for value in report["settings"].values() if isinstance(value, list)), [None])
-        for claim, is_true in report["claims"].items():
+        for claim, is_true in claims.CLAIMS[row].items():
             answers = {bool(is_true(dict.fromkeys(keys, same))) for same in (at_once, never, fell)}
             for key in keys:
                 answers.add(bool(is_true(dict.fromkeys(keys, never) | {key: at_once})))
@@ -110,8 +110,8 @@ def test_a_row_is_judged_into_plain_values():
 
 
 def test_row_10_is_judged_only_with_a_gpu():
-    assert claims.of_costs({(10, "cpu"): [5.0] * 5}, {"cpu": "abacus"})["verdict"] == claims.NO_GPU
-    costs = {(10, "cpu"): [5.0] * 5, (10, "cuda"): [2.0] * 5, (100, "cpu"): [40.0] * 5, (100, "cuda"): [2.0] * 5}
+    assert claims.of_costs({("cpu", 10): [5.0] * 5}, {"cpu": "abacus"})["verdict"] == claims.NO_GPU
+    costs = {("cpu", 10): [5.0] * 5, ("cpu", 100): [40.0] * 5, ("cuda", 10): [2.0] * 5, ("cuda", 100): [2.0] * 5}
     assert [claim["verdict"] for claim in claims.of_costs(costs, {"cpu": "abacus", "cuda": "a GPU"})["claims"]] == ["does not hold", "holds"]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lab import pictures
+from lab.claims import overview
 
 
 def run(accuracy, error=None):
@@ -39,23 +40,21 @@ def test_curves_have_a_line_an_arm_and_a_diamond_a_value():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a: step 20", "b: step 20", "the report"]
 
 
-def test_only_the_pictures_of_the_results_stay(tmp_path):
+def test_a_part_is_drawn_by_itself(tmp_path):
     cost = {"row": 10, "title": "CUDA", "claims": [], "verdict": "none", "picture": "cost.png", "original_ms": [[10, 5], [100, 40]],
             "devices": [{"device": "cpu", "kind": "abacus", "ms": [[10, [3.0, 4.0, 9.0]], [100, [30.0]]]}]}  # fmt: skip
-    for name in ("outdated.png", "results.json"):
-        (tmp_path / name).write_bytes(b"old")
     pictures.draw({"rows": [], "cost": cost}, tmp_path)
     assert png_size(tmp_path / "cost.png") == (1500, 600)
-    pictures.draw_overviews({"rows": [], "cost": cost}, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.png", "results.json", "verdicts.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.png"]
 
 
 def test_every_claim_is_a_line_with_a_mark_a_seed():
     claims = [{"claim": "it adds", "answers": [True, False, True], "verdict": "depends on the seed", "note": "with 7 pairs a step"},
               {"claim": "it sings", "answers": [False] * 3, "verdict": "does not hold", "note": ""}]  # fmt: skip
+    rows = [{"row": 1, "title": "One", "claims": claims}, {"row": 10, "title": "Ten", "claims": [], "verdict": "not measured"}]
     figure = Figure()
-    pictures.draw_verdicts(figure, [{"row": 1, "title": "One", "claims": claims}, {"row": 10, "title": "Ten", "claims": [], "verdict": "not measured"}])
+    pictures.draw_verdicts(figure, overview(rows))
     (axes,) = figure.axes
     words = [text.get_text() for text in axes.texts]
-    assert words == ["1. One", "it adds", "depends on the seed (2 of 3), with 7 pairs a step", "it sings", "does not hold", "10. Ten", "not measured"]
+    assert words == ["1. One", "", "it adds", "depends on the seed (2 of 3), with 7 pairs a step", "it sings", "does not hold", "10. Ten", "not measured"]
     assert [line.get_fillstyle() for line in axes.lines] == ["full", "none", "full", "none", "none", "none"]

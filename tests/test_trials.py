@@ -101,11 +101,12 @@ def test_progress_is_told_and_every_fifth_measurement_has_a_line():
 def test_arms_and_their_names_by_hand():
     row = {"digitlen": 10, "cell": ["RNN", "GRU"], "layers": [1, 2], "lr": 0.001, "seeds": [0, 1]}
     assert list(trials.arms(row)) == [("RNN", 1), ("RNN", 2), ("GRU", 1), ("GRU", 2)]
-    assert trials.arms(row)["GRU", 1] == {"digitlen": 10, "cell": "GRU", "layers": 1, "lr": 0.001}
-    assert [trials.label(row, arm) for arm in trials.arms(row)][:2] == ["RNN, 1 layer", "RNN, 2 layers"]
+    assert trials.arms(row)["GRU", 1] == ("GRU, 1 layer", {"digitlen": 10, "cell": "GRU", "layers": 1, "lr": 0.001})
+    assert [label for label, _ in trials.arms(row).values()][:2] == ["RNN, 1 layer", "RNN, 2 layers"]
     assert list(trials.arms(row | {"cell": "RNN"})) == [1, 2]
     alone = row | {"cell": "RNN", "layers": 2}
-    assert list(trials.arms(alone)) == [None] and trials.label(alone, None) == ""
+    assert trials.arms(alone) == {None: ("", {name: value for name, value in alone.items() if name != "seeds"})}
+    assert trials.in_words(row | {"stop_after": None}) == "10 digits, lr 0.001, seeds 0, 1, runs all its steps"
     with pytest.raises(ValueError, match="seeds must hold at least one"):
         trials.arms(alone | {"seeds": []})
 
@@ -118,12 +119,11 @@ def test_a_proven_adder_is_recorded_with_its_proof():
 
 
 def test_a_proven_adder_is_checked():
-    settings = {"cell": "RNN", "layers": 1, "seed": 0, "device": "cpu", "lengths": [(300, 2), (100, 3)], "digits": 1_000_000}
+    settings = {"cell": "RNN", "layers": 1, "seed": 0, "device": "cpu", "lengths": {300: 2, 100: 3}}
     record = trials.check_adder(settings, quiet)
     assert [(test["length"], test["pairs"]) for test in record["lengths"]] == [(100, 3), (100, 3), (100, 1), (300, 2), (300, 2), (300, 1)]
     assert all(test["right"] == test["pairs"] for test in record["lengths"])
-    assert (record["digits"], record["wrong_digits"]) == (1_000_000, 0)
-    assert (record["noisy_digits"], record["noisy_wrong_digits"]) == (100_000, 0)
+    assert record["said"] == "12 of 12 sums right, of up to 300 digits"
 
 
 def test_a_step_is_timed():
