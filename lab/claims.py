@@ -17,37 +17,52 @@ PEERS, CUDA = SAID.pop("peers"), SAID.pop("10")
 REPORT = {int(row): said | {"settings": SAID["1"]["settings"] | said["settings"]} for row, said in SAID.items()}
 
 
-def reached(record, level, times=1):
+def reached(record, level=1.0, times=1):
     """The step from which the accuracy was `level` or more at `times` measurements in a row; infinity if never."""
     right = [accuracy >= level for accuracy in record["accuracy"]]
-    runs = (step for place, step in enumerate(record["measured_at"]) if right[place:][:times] == [True] * times)
-    return next(runs, math.inf)
+    steps = (step for place, step in enumerate(record["measured_at"]) if right[place:][:times] == [True] * times)
+    return next(steps, math.inf)
 
 
-def by(arms, step):
+def last_measured(arms, step):
     """The last measurement that still counts as the report's `step`, which was read off a figure."""
     every = min((record["measured_at"][0] for record in arms.values() if record["measured_at"]), default=1)
     return math.ceil(step * READING_ERROR / every) * every
 
 
-def all_reach(arms, level, step=10**9, times=1):
-    """Whether each arm reached `level`, and by `step`."""
-    return all(reached(record, level, times) <= step for record in arms.values())
+# ---------------------------------------------------------------------------------------------------
+# The questions of report.toml to the records of one seed, {arm: record}. A step that is `read` was read off a figure.
 
 
-def all_steady(arms, step=10**9):
-    """Whether each arm was steady at 1.0, and by `step`."""
-    return all_reach(arms, 1.0, step, STEADY)
+def all_reach(arms, level=1.0, read=10**9, within=10**9, steady=False):
+    """Whether each arm reached `level` by then; `steady`: STEADY times in a row."""
+    step = min(within, last_measured(arms, read))
+    return all(reached(record, level, STEADY if steady else 1) <= step for record in arms.values())
 
 
-def first(arms, key, level):
-    """Whether the arm `key` reached `level` before each other arm did."""
-    return reached(arms[key], level) < min(reached(record, level) for arm, record in arms.items() if arm != key)
+def one_reaches(arms, read):
+    """Whether any arm reached 1.0 by then."""
+    return min(map(reached, arms.values())) <= last_measured(arms, read)
 
 
-def last(arms, key, level):
-    """Whether the arm `key` reached `level` after each other arm, or never and the others did."""
-    return reached(arms[key], level) > max(reached(record, level) for arm, record in arms.items() if arm != key)
+def is_first(arms, arm, level=1.0):
+    """Whether `arm` reached `level` before each other arm did."""
+    return reached(arms[arm], level) < min(reached(record, level) for key, record in arms.items() if key != arm)
+
+
+def is_last(arms, arm, level=1.0):
+    """Whether `arm` reached `level` after each other arm, or never and the others did."""
+    return reached(arms[arm], level) > max(reached(record, level) for key, record in arms.items() if key != arm)
+
+
+def losses_are_near(arms, factor):
+    """Whether the loss was within `factor` of each value that was read of row 1."""
+    return all(1 / factor <= loss_at(arms, step) / loss <= factor for step, loss in REPORT[1]["loss"])
+
+
+def loss_halves(arms, start, end):
+    """Whether the loss at step `end` was at most half of that at `start`."""
+    return loss_at(arms, end) <= loss_at(arms, start) / 2
 
 
 def loss_at(arms, step):
@@ -56,74 +71,44 @@ def loss_at(arms, step):
     return record["loss"][step - 1] if len(record["loss"]) >= step else math.inf
 
 
-def fell_and_recovered(record):
-    """Whether the accuracy was 1.0, then 0.1 or less, then 1.0 again."""
-    accuracy = record["accuracy"]
-    top = [i for i, value in enumerate(accuracy) if value == 1.0]
-    return bool(top) and min(accuracy[top[0] : top[-1] + 1]) <= 0.1
+def fastest_is_between(arms, low, high):
+    """Whether the arm that reached 1.0 first lies between `low` and `high`."""
+    return low <= min(arms, key=lambda arm: reached(arms[arm])) <= high
 
 
-def ends_right(record):
-    """Whether the run reached 1.0 and was there at its last measurement."""
-    return record["error"] is None and record["accuracy"][-1] == 1.0
+def lowest_never_reaches(arms):
+    """Whether the smallest arm was never at 1.0."""
+    return reached(arms[min(arms)]) == math.inf
 
 
-# Each claim of a row as a question to the records of one seed, {arm: record}.
-CLAIMS = {
-    1: {
-        "the adder reaches 100%": lambda arms: all_reach(arms, 1.0),
-        "100% by step 350": lambda arms: all_reach(arms, 1.0, by(arms, 350)),
-        "the loss is within a factor of 2 of the report's": lambda arms: (
-            all(0.5 <= loss_at(arms, step) / loss <= 2 for step, loss in REPORT[1]["loss"])
-        ),
-        "from step 500 to 1000 the loss at least halves again": lambda arms: (
-            loss_at(arms, 1000) <= loss_at(arms, 500) / 2
-        ),
-    },
-    2: {
-        "the adder reaches a steady 100% at 1000 digits": all_steady,
-        "a steady 100% by step 450": lambda arms: all_steady(arms, by(arms, 450)),
-    },
-    3: {
-        "the adder reaches a steady 100% at 5000 digits": all_steady,
-        "a steady 100% by step 1000": lambda arms: all_steady(arms, by(arms, 1000)),
-    },
-    4: {
-        "all four reach 100%": lambda arms: all_reach(arms, 1.0),
-        "three layers reach 0.9 first": lambda arms: first(arms, 3, 0.9),
-        "one layer reaches 0.9 last": lambda arms: last(arms, 1, 0.9),
-    },
-    5: {
-        "all four reach 100%": lambda arms: all_reach(arms, 1.0),
-        "three layers reach 0.98 first": lambda arms: first(arms, 3, 0.98),
-        "four layers reach 0.98 last": lambda arms: last(arms, 4, 0.98),
-    },
-    6: {
-        "all three reach 100% within 500 steps": lambda arms: all_reach(arms, 1.0, 500),
-        "the RNN is first": lambda arms: first(arms, "RNN", 1.0),
-        "the LSTM is last": lambda arms: last(arms, "LSTM", 1.0),
-    },
-    7: {
-        "the fastest rate is within half a decade of 0.01": lambda arms: (
-            10**-2.5 <= min(arms, key=lambda lr: reached(arms[lr], 1.0)) <= 10**-1.5
-        ),
-        "the fastest rate reaches 100% by step 100": lambda arms: (
-            min(reached(record, 1.0) for record in arms.values()) <= by(arms, 100)
-        ),
-        "the lowest rate (1e-5) never reaches 100%": lambda arms: reached(arms[min(arms)], 1.0) == math.inf,
-        "the highest rate (0.1) does not end at 100%": lambda arms: not ends_right(arms[max(arms)]),
-    },
-    8: {
-        "all five reach 0.9 by step 60": lambda arms: all_reach(arms, 0.9, by(arms, 60)),
-        "one of the five falls from 1.0 to 0.1 or less and recovers": lambda arms: (
-            any(map(fell_and_recovered, arms.values()))
-        ),
-    },
-    9: {
-        "100% within 100 steps": lambda arms: all_reach(arms, 1.0, 100),
-        "100% by step 40": lambda arms: all_reach(arms, 1.0, by(arms, 40)),
-    },
-}
+def highest_ends_wrong(arms):
+    """Whether the largest arm was not at 1.0 at its last measurement, or broke off."""
+    record = arms[max(arms)]
+    return record["error"] is not None or record["accuracy"][-1] < 1.0
+
+
+def one_falls_and_recovers(arms, to):
+    """Whether the accuracy of any arm was 1.0, then `to` or less, then 1.0 again."""
+    curves = [record["accuracy"] for record in arms.values() if 1.0 in record["accuracy"]]
+    ends = [(curve.index(1.0), len(curve) - curve[::-1].index(1.0)) for curve in curves]
+    return any(min(curve[start:end]) <= to for curve, (start, end) in zip(curves, ends))
+
+
+QUESTIONS = {
+    question.__name__: question for question in (
+        all_reach, one_reaches, is_first, is_last, losses_are_near, loss_halves, fastest_is_between,
+        lowest_never_reaches, highest_ends_wrong, one_falls_and_recovers,
+    )
+}  # fmt: skip
+
+
+def is_true(arms, asks, **arguments):
+    """The answer of one seed's records to a question of report.toml."""
+    return bool(QUESTIONS[asks](arms, **arguments))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Verdicts.
 
 
 def majority(yes, seeds):
@@ -158,7 +143,8 @@ def judge(row, settings, results):
     by_arm = {arm: records for arm, records in results.items() if as_read(arm) in claimed}
     by_seed = [dict(zip(by_arm, records)) for records in zip(*by_arm.values())]
     note = f"with {settings['batch_size']} pairs a step" if fewer_pairs(settings) else ""
-    return [judged(claim, [bool(is_true(arms)) for arms in by_seed], note) for claim, is_true in CLAIMS[row].items()]
+    asked = REPORT[row]["claims"].items()
+    return [judged(claim, [is_true(arms, **question) for arms in by_seed], note) for claim, question in asked]
 
 
 def as_read(value):

@@ -51,21 +51,22 @@ def test_verdicts_by_hand(yes, seeds, expected):
 def test_claims_by_hand():
     slow, fast, never = record([0, 0.5, 1.0]), record([0.9, 1.0, 0.2]), record([0, 0, 0.99])
     assert [claims.reached(r, 1.0) for r in (slow, fast, never)] == [30, 20, math.inf]
-    assert claims.by({1: slow}, 350) == 370 and claims.by({1: slow}, 60) == 70 and claims.by({1: slow}, 200) == 210
-    assert claims.by({1: dict(slow, measured_at=[50, 100, 150])}, 450) == 500
-    assert claims.first({1: slow, 2: fast, 3: never}, 2, 1.0)
-    assert claims.last({1: slow, 2: fast, 3: never}, 3, 1.0)
-    assert not claims.first({1: fast, 2: fast}, 2, 1.0), "a tie is not first"
-    assert claims.all_reach({1: slow, 2: fast}, 1.0, 30)
-    assert not claims.all_reach({1: slow, 2: fast}, 1.0, 20)
-    assert not claims.all_reach({1: slow, 2: never}, 1.0)
+    assert [claims.last_measured({1: slow}, step) for step in (350, 60, 200)] == [370, 70, 210]
+    assert claims.last_measured({1: dict(slow, measured_at=[50, 100, 150])}, 450) == 500
+    assert claims.is_first({1: slow, 2: fast, 3: never}, 2)
+    assert claims.is_last({1: slow, 2: fast, 3: never}, 3)
+    assert not claims.is_first({1: fast, 2: fast}, 2), "a tie is not first"
+    assert claims.all_reach({1: slow, 2: fast}, within=30)
+    assert not claims.all_reach({1: slow, 2: fast}, within=20)
+    assert not claims.all_reach({1: slow, 2: never})
+    assert claims.all_reach({1: slow, 2: never}, level=0.5)
+    assert not claims.all_reach({1: slow}, steady=True)
     assert claims.reached(record([1.0, 0.9, 1.0, 1.0, 1.0]), 1.0, claims.STEADY) == 30
     assert claims.reached(record([1.0, 0.9, 1.0, 1.0]), 1.0, claims.STEADY) == math.inf
-    assert claims.fell_and_recovered(record([0.0, 1.0, 0.05, 1.0]))
-    assert not claims.fell_and_recovered(record([0.0, 1.0, 0.05]))
-    assert not claims.fell_and_recovered(record([0.0, 1.0, 0.5, 1.0]))
-    assert claims.ends_right(slow) and not claims.ends_right(fast)
-    assert not claims.ends_right(record([1.0], error="the loss is nan"))
+    assert claims.one_falls_and_recovers({1: never, 2: record([0.0, 1.0, 0.05, 1.0])}, 0.1)
+    assert not claims.one_falls_and_recovers({1: record([0.0, 1.0, 0.05]), 2: record([0.0, 1.0, 0.5, 1.0])}, 0.1)
+    assert claims.highest_ends_wrong({1: slow, 2: fast}) and not claims.highest_ends_wrong({1: fast, 2: slow})
+    assert claims.highest_ends_wrong({1: record([1.0], error="the loss is nan")})
 
 
 def test_every_claim_can_be_judged_either_way():
@@ -77,11 +78,11 @@ def test_every_claim_can_be_judged_either_way():
     fell = record([0.0, 1.0, 0.0, 1.0] + [0.0] * 196)
     for row, report in claims.REPORT.items():
         keys = next((value for value in report["settings"].values() if isinstance(value, list)), [None])
-        for claim, is_true in claims.CLAIMS[row].items():
-            answers = {bool(is_true(dict.fromkeys(keys, same))) for same in (at_once, never, fell)}
+        for claim, question in report["claims"].items():
+            answers = {claims.is_true(dict.fromkeys(keys, same), **question) for same in (at_once, never, fell)}
             for key in keys:
-                answers.add(bool(is_true(dict.fromkeys(keys, never) | {key: at_once})))
-                answers.add(bool(is_true(dict.fromkeys(keys, at_once) | {key: never})))
+                answers.add(claims.is_true(dict.fromkeys(keys, never) | {key: at_once}, **question))
+                answers.add(claims.is_true(dict.fromkeys(keys, at_once) | {key: never}, **question))
             assert answers == {True, False}, (row, claim)
 
 
