@@ -59,8 +59,7 @@ def draw_verdicts(figure, verdicts):
             verdict += f" ({sum(answers)} of {len(answers)})"
         said = ", ".join(filter(None, [verdict, line.get("note")]))
         axes.text(22.4 + 0.7 * marks if answers else 22, y, said, va="center", color=colour)
-    axes.set_xlim(0, 38)
-    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.set(xlim=(0, 38), ylim=(len(lines) - 0.5, -0.5))
     axes.axis("off")
     figure.suptitle("The report's claims, a mark for each seed: full where the claim is true of it, empty where not")
 
@@ -96,13 +95,9 @@ def draw_curves(figure, arms, diamonds):
         for label, step, value in diamonds[what]:
             face = colour_of.get(label, "white")
             axes.plot(step, value, "D", color=face, markeredgecolor="black", zorder=3, clip_on=False)
-        axes.set_xlabel("training step")
-    for axes in panels.values():
-        axes.set_xlim(0, last_step)
-    panels["loss"].set_yscale("log")
-    panels["loss"].set_ylabel("loss (cross-entropy)")
-    panels["accuracy"].set_ylim(-0.02, 1.02)
-    panels["accuracy"].set_ylabel("accuracy (whole sums right)")
+    shared = {"xlabel": "training step", "xlim": (0, last_step)}
+    panels["loss"].set(yscale="log", ylabel="loss (cross-entropy)", **shared)
+    panels["accuracy"].set(ylim=(-0.02, 1.02), ylabel="accuracy (whole sums right)", **shared)
     if diamonds["accuracy"]:
         panels["accuracy"].plot([], [], "D", color="white", markeredgecolor="black", label="the report")
     handles, labels = panels["accuracy"].get_legend_handles_labels()
@@ -160,18 +155,16 @@ def draw_decided(figure, decided):
             last = max(wrong, key=lambda adder: (adder["right"], adder["digits"]))
             side = "right" if last["digits"] > most / 2 else "left"
             axes.text(last["digits"], y + 0.38, last["decided"], ha=side, va="center", fontsize=7.5)
-    digits = range(1, most + 1)
-    axes.set_xticks([*digits, *places.values()], [*digits, "not\ndecided", "none, of\nany length"])
     names = [f"{group['name']} ({len(group['adders'])}){' *' * group['fewer_pairs']}" for group in groups]
     axes.set_yticks(range(len(groups)), [name.replace(", ", ",\n") for name in names])
-    axes.set_ylim(len(groups) - 0.4, -0.6)
-    axes.set_xlim(0.4, most + 4.5)
+    digits = range(1, most + 1)
+    axes.set_xticks([*digits, *places.values()], [*digits, "not\ndecided", "none, of\nany length"])
+    axes.set(xlim=(0.4, most + 4.5), ylim=(len(groups) - 0.4, -0.6))
     axes.set_xlabel("digits of the shortest pair found that the adder gets wrong; one of each group is written out\n"
                     "full: 100% right on random pairs at the last measurement; empty: less\n"
                     "* fewer pairs a step than the report")  # fmt: skip
-    said = f"{decided['right']} of {decided['adders']} adders end at 100% on random pairs"
-    short = f"of {decided['most_digits']} digits or fewer"
-    figure.suptitle(f"{said}:\n{decided['right_but_wrong']} of these are wrong on a pair {short}")
+    figure.suptitle(f"{decided['right']} of {decided['adders']} adders end at 100% on random pairs:\n"
+                    f"{decided['right_but_wrong']} of these are wrong on a pair of {decided['most_digits']} digits or fewer")  # fmt: skip
 
 
 def draw_stress(figure, stress):
@@ -186,10 +179,9 @@ def draw_stress(figure, stress):
         ends.append(f"{np.median(curves[:, chains.index(max(chains))]):.0%}")
     figure.suptitle(f"Right sums at a carry chain of {max(chains)} positions, in the legend's order: {', '.join(ends)}")
     axes.set_xscale("symlog", linthresh=1)
-    axes.set_xlim(0, max(chains))
     axes.set_xticks(chains, chains)
+    axes.set(xlim=(0, max(chains)), ylabel="accuracy (whole sums right)")
     axes.set_xlabel("longest carry chain in the pair (positions that a carry goes into)")
-    axes.set_ylabel("accuracy (whole sums right)")
     axes.legend()
 
 
@@ -208,14 +200,9 @@ def draw_lengths(figure, found):
     for name, reach in found["peers"].items():
         accuracy.axvline(reach, color="grey", linestyle=":")
         accuracy.text(reach, 0.03, name, rotation=90, ha="right", va="bottom", fontsize=8, color="dimgrey")
-    accuracy.set_ylim(-0.02, 1.05)
-    accuracy.set_ylabel("accuracy (whole sums right)")
-    accuracy.set_xlabel("digits of each number (dotted: the peers' reach)")
-    speed.set_xlabel("digits of each number")
-    speed.set_ylabel("digits of the sum per second")
-    speed.set_yscale("log")
-    accuracy.set_xscale("log")
-    speed.set_xscale("log")
+    reach = "digits of each number (dotted: the peers' reach)"
+    accuracy.set(xscale="log", xlabel=reach, ylim=(-0.02, 1.05), ylabel="accuracy (whole sums right)")
+    speed.set(xscale="log", xlabel="digits of each number", yscale="log", ylabel="digits of the sum per second")
     speed.legend()
 
 
@@ -231,9 +218,8 @@ def draw_proof(figure, proof):
             scale = SymLogNorm(1, vmin=-100, vmax=100)  # linear between -1 and 1
             image = axes.imshow(margins, cmap="PuOr", norm=scale, origin="lower")
             axes.set_title(f"{adder['name']}\n{what} before", fontsize=10)
-            axes.set_xlabel("second digit")
-            axes.set_xticks(range(10))
-            axes.set_yticks(range(10))
+            axes.set(xlabel="second digit", xticks=range(10), yticks=range(10))
+            axes.grid(False)
         without.set_ylabel("first digit")
         figure.colorbar(image, ax=carried, extend="both", label="worst-case margin", shrink=0.8)
         for carry, colour in enumerate(COLOURS[:2]):
@@ -242,10 +228,10 @@ def draw_proof(figure, proof):
             plane.plot(*states.T, ".", color=colour, markersize=3, label=f"carry {carry}")
             box = Rectangle((left, low), right - left, high - low, fill=False, edgecolor=colour, linewidth=2)
             plane.add_patch(box)
-        plane.set_xlabel(f"(W_hh h) of unit {adder['units'][0]}")
-        plane.set_ylabel(f"(W_hh h) of unit {adder['units'][1]}")
+        across, up = (f"(W_hh h) of unit {unit}" for unit in adder["units"])
+        plane.set(xlabel=across, ylabel=up)
         plane.set_title("states of real sums, and the proof's boxes", fontsize=10)
-        plane.legend(fontsize=8, loc="best", markerscale=3)
+        plane.legend(fontsize=8, loc="best", markerscale=3, frameon=True)
 
 
 def draw_cost(figure, cost):
@@ -258,10 +244,7 @@ def draw_cost(figure, cost):
         said.append(f"{found[-1][1]:.0f} ms on {device['device']}")
     axes.plot(*zip(*cost["original_ms"]), "D--", color="grey", label="the original code, 2-core CPU")
     figure.suptitle(f"A training step at {found[-1][0]} digits, 100 pairs: {', '.join(said)}")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel("digits of each number")
-    axes.set_ylabel("ms a training step")
+    axes.set(xscale="log", xlabel="digits of each number", yscale="log", ylabel="ms a training step")
     axes.legend()
 
 
