@@ -40,9 +40,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+import intervals
 import pt
 from data import check_at_least, gen_carry_rich_batch, prepare_batch
-from intervals import CARRY, DIGIT_1, DIGIT_2, ORDER, RIGHT, exact_weights_of, propagate, start, weights_of
 
 WIDTHS = 100, 400, 2000, 10_000  # states that `refute` keeps, one after the other
 PIECE = 2**16  # steps from states that it takes at a time
@@ -72,7 +72,7 @@ class Proof(NamedTuple):
 
 def worst_case_logits(weights, mid, rad):
     """Minus (5) for each triple, with h in mid +- rad: (200, 10), 0 at the right digit."""
-    right = RIGHT.to(mid.device)
+    right = intervals.RIGHT.to(mid.device)
     logits = mid @ weights.dense.T + weights.bias
     differences = (weights.dense[:, None] - weights.dense).abs()
     slack = (rad @ differences.flatten(0, 1).T).unflatten(1, (10, 10)) + weights.of_margin
@@ -82,7 +82,7 @@ def worst_case_logits(weights, mid, rad):
 
 def margins_of(weights, mid, rad):
     """The least margin (5) of each triple, (200,)."""
-    return -worst_case_logits(weights, mid, rad).scatter(1, RIGHT, -math.inf).amax(1)
+    return -worst_case_logits(weights, mid, rad).scatter(1, intervals.RIGHT, -math.inf).amax(1)
 
 
 def invariant(weights, boxes, noise):
@@ -92,7 +92,7 @@ def invariant(weights, boxes, noise):
     margins, whether the boxes are inductive, each layer's s).
     """
     for rounds in range(MOST_ROUNDS):
-        mid, rad, after, kept = propagate(weights, boxes, noise)
+        mid, rad, after, kept = intervals.propagate(weights, boxes, noise)
         if all((new >= old).all() for old, new in zip(boxes, after)):
             return boxes, margins_of(weights, mid, rad), True, kept
         if boxes[0][1, 0] < math.inf:
@@ -115,16 +115,16 @@ def prove(model):
 
     Returns a `Proof`. Raises ValueError for a cell that is none of the report's.
     """
-    weights = exact_weights_of(model)
-    boxes, margins, inductive, kept = invariant(weights, start(weights), 0.0)
+    weights = intervals.exact_weights_of(model)
+    boxes, margins, inductive, kept = invariant(weights, intervals.start(weights), 0.0)
     proven = is_proven(margins, inductive)
     least = int(margins.argmin())
-    fails_at = None if proven else (int(DIGIT_1[least]), int(DIGIT_2[least]), int(CARRY[least]))
+    triple = tuple(int(part[least]) for part in (intervals.DIGIT_1, intervals.DIGIT_2, intervals.CARRY))
     noise = most_noise(weights, boxes) if proven else 0.0
     ends = [(box[:, : box.shape[1] // 2], -box[:, box.shape[1] // 2 :]) for box in boxes]
-    in_order = torch.empty_like(margins).scatter(0, ORDER, margins).view(2, 10, 10)
+    in_order = torch.empty_like(margins).scatter(0, intervals.ORDER, margins).view(2, 10, 10)
     kept = [None if s is None else (s[0], -s[1]) for s in kept]
-    return Proof(proven, float(margins.min()), noise, fails_at, in_order, ends, kept)
+    return Proof(proven, float(margins.min()), noise, None if proven else triple, in_order, ends, kept)
 
 
 def most_noise(weights, boxes):
@@ -182,7 +182,7 @@ def train_proven(layers=1, seed=0, cell="RNN", device="cpu"):
         faded_in = step / steps - WORST_FROM[cell]
         if faded_in > 0:
             share, scale = faded_in / (1 - WORST_FROM[cell]), min(1.0, faded_in / SHRUNK_FOR)
-            loss = loss + share * worst_case_loss(weights_of(model), rounds, scale)
+            loss = loss + share * worst_case_loss(intervals.weights_of(model), rounds, scale)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -193,10 +193,10 @@ def train_proven(layers=1, seed=0, cell="RNN", device="cpu"):
 
 def worst_case_loss(weights, rounds, scale):
     """The cross-entropy of the worst-case logits after some rounds from the start; see `propagate`."""
-    boxes = start(weights)
+    boxes = intervals.start(weights)
     for _ in range(rounds):
-        mid, rad, boxes, _ = propagate(weights, boxes, NOISE, scale)
-    return pt.cross_entropy(worst_case_logits(weights, mid, rad), RIGHT.to(mid.device))
+        mid, rad, boxes, _ = intervals.propagate(weights, boxes, NOISE, scale)
+    return pt.cross_entropy(worst_case_logits(weights, mid, rad), intervals.RIGHT.to(mid.device))
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from data import check_at_least, gen_carry_rich_batch, gen_data_batch, prepare_batch, results_converter, to_digits
+import data
 from recurrence import run_layers
 
 DIGITS = 10  # the classes 0-9
@@ -37,7 +37,7 @@ class Adder(nn.Module):
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"cell must be one of {', '.join(CELLS)}, got {cell!r}")
-        check_at_least("layers", layers, 1)
+        data.check_at_least("layers", layers, 1)
         self.embed_layer = nn.Embedding(DIGITS, EMBEDDING)
         self.rnn = CELLS[cell](2 * EMBEDDING, HIDDEN, layers)
         self.dense = nn.Linear(HIDDEN, DIGITS)
@@ -75,7 +75,7 @@ def test_range(digitlen):
 
 def to_tensors(numbers, digitlen, device):
     """(numbers_1, numbers_2, results) as three LongTensors (batch, digitlen + 1) on `device`."""
-    arrays = prepare_batch(*numbers, maxlen=digitlen + 1)
+    arrays = data.prepare_batch(*numbers, maxlen=digitlen + 1)
     return [torch.from_numpy(array).to(device, non_blocking=True) for array in arrays]
 
 
@@ -132,9 +132,9 @@ def train(
     device = check_device(device)
     curves = model.curves = {"loss": [], "accuracy": [], "measured_at": []}
     if pairs == "uniform":
-        draw = functools.partial(gen_data_batch, batch_size, *training_range(digitlen))
+        draw = functools.partial(data.gen_data_batch, batch_size, *training_range(digitlen))
     else:
-        draw = functools.partial(gen_carry_rich_batch, batch_size, digitlen)
+        draw = functools.partial(data.gen_carry_rich_batch, batch_size, digitlen)
     pending = []  # losses still on the device: reading each one at once would make a GPU wait
     for step in range(1, steps + 1):
         pending.append(training_step(model, optimizer, *to_tensors(draw(), digitlen, device)))
@@ -166,7 +166,7 @@ def check_training(steps, digitlen, batch_size, test_size, measure_every, pairs,
     counts = {"steps": steps, "digitlen": digitlen, "batch_size": batch_size, "test_size": test_size,
               "measure_every": measure_every, "stop_after": 1 if stop_after is None else stop_after}  # fmt: skip
     for name, value in counts.items():
-        check_at_least(name, value, 1)
+        data.check_at_least(name, value, 1)
     if pairs not in ("uniform", "carry_rich"):
         raise ValueError(f"pairs must be 'uniform' or 'carry_rich', got {pairs!r}")
 
@@ -190,11 +190,11 @@ def evaluate(model, device="cpu", digitlen=10, batch_size=200):
     Both numbers are drawn from [5 * 10^(digitlen-1) + 1, 10^digitlen - 1]. One wrong digit fails a
     pair. Raises ValueError for a bad argument.
     """
-    check_at_least("digitlen", digitlen, 1)
-    check_at_least("batch_size", batch_size, 1)
+    data.check_at_least("digitlen", digitlen, 1)
+    data.check_at_least("batch_size", batch_size, 1)
     device = check_device(device)
     model.eval()
-    digits = to_tensors(gen_data_batch(batch_size, *test_range(digitlen)), digitlen, device)
+    digits = to_tensors(data.gen_data_batch(batch_size, *test_range(digitlen)), digitlen, device)
     pieces = zip(*(array.split(max(1, EVALUATED // digitlen)) for array in digits))
     right = [(model(num1, num2).argmax(-1) == results).all(-1).sum() for num1, num2, results in pieces]
     return torch.stack(right).sum().item() / batch_size
@@ -228,11 +228,11 @@ def add(model, number_1, number_2):
     for name, number in (("number_1", number_1), ("number_2", number_2)):
         if not hasattr(number, "__index__"):
             raise TypeError(f"{name} must be an integer, got {number!r}")
-        check_at_least(name, operator.index(number), 0)
+        data.check_at_least(name, operator.index(number), 0)
         numbers.append(operator.index(number))
     maxlen = len(str(max(numbers))) + 1
-    digits_1, digits_2 = (to_digits("numbers", [number], maxlen) for number in numbers)
-    return results_converter(add_digits(model, digits_1, digits_2))[0]
+    digits_1, digits_2 = (data.to_digits("numbers", [number], maxlen) for number in numbers)
+    return data.results_converter(add_digits(model, digits_1, digits_2))[0]
 
 
 def weights_of(model):

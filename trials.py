@@ -14,9 +14,9 @@ import time
 import numpy as np
 import torch
 
+import data
 import proof
 import pt
-from data import carry_rich_digits, chain_digits, check_at_least, gen_data_batch, sum_digits
 
 # The settings that `pt.train` takes too.
 TRAINING = ("digitlen", "batch_size", "test_size", "measure_every", "pairs", "stop_after")
@@ -33,8 +33,8 @@ def train_adder(settings, progress):
     """Train one new adder as `settings` say, and decide it.
 
     `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, measure_every, pairs, stop_after,
-    seed, device. The record has the curves of `pt.train`, ms_per_step (measurements included), what `decide` finds,
-    and error: None, or what ended the run early. Raises ValueError as `check`.
+    seed, device. The record has the curves of `pt.train`, ms_per_step (measurements included), `right`: whether it
+    was at 1.0 at the end, `error`: None, or what ended it early, and what is `decided`. Raises ValueError as `check`.
     """
     check(train_adder, settings, [settings["seed"]])
     pt.seed_everything(settings["seed"])
@@ -60,42 +60,39 @@ def train_adder(settings, progress):
         right = [step for step, accuracy in zip(curves["measured_at"], curves["accuracy"]) if accuracy == 1.0]
         said = f"100% from step {right[0]}" if right else "never 100%"
         said += f", loss {curves['loss'][-1]:.3g} and accuracy {curves['accuracy'][-1]:g} at step {steps}"
-    decided = decide(model)
-    return curves | decided | {
-        "error": error, "ms_per_step": 1e3 * seconds / max(1, steps), "seconds": time.perf_counter() - began,
-        "said": f"{said}, {seconds:.1f} s, {decided['decided']}", "weights": pt.weights_of(model),
+    verdict = decided(proof.decide(model))
+    return curves | verdict | {
+        "error": error, "right": curves["accuracy"][-1:] == [1.0], "ms_per_step": 1e3 * seconds / max(1, steps),
+        "said": f"{said}, {seconds:.1f} s, {verdict['decided']}", "seconds": time.perf_counter() - began,
+        "weights": pt.weights_of(model),
     }  # fmt: skip
 
 
-def decide(model):
-    """What `proof.decide` finds out about `model`, as plain values.
-
-    `decided`: "proven", "undecided", or the sum that goes wrong, in words; `wrong`: None, or its {"pair", "answer",
-    "digits" (of the longer number), "share" (of all random pairs that it condemns)}.
-    """
-    found = proof.decide(model)
-    if not found.pair:
-        return {"decided": found.verdict, "wrong": None}
-    number_1, number_2 = found.pair
-    wrong = {"pair": found.pair, "answer": found.answer, "digits": len(str(max(found.pair))), "share": found.share}
-    return {"decided": f"{number_1} + {number_2} gives {found.answer}", "wrong": wrong}
+def decided(found):
+    """A `proof.Decision` as plain values: "decided" in words, and of a wrong pair "digits", those of its longer number."""
+    wrong = found.verdict == "wrong"
+    return {
+        "decided": f"{found.pair[0]} + {found.pair[1]} gives {found.answer}" if wrong else found.verdict,
+        "digits": len(str(max(found.pair))) if wrong else None,
+        "pair": found.pair, "answer": found.answer, "share": found.share,
+    }  # fmt: skip
 
 
 def prove_adder(settings, progress):
     """Train an adder of `cell`, `layers`, `seed`, `device` for the proof and prove it: its `proof.Proof`'s numbers.
 
-    One that is not proven is decided as others are.
+    One that is not proven is decided as others are. Its accuracy is not measured: `right` is False.
     """
     began = time.perf_counter()
     model, found = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
     seconds = time.perf_counter() - began
     proof.prove(model)
-    decided = {"decided": "proven", "wrong": None} if found.proven else decide(model)
-    return decided | {
+    prove_seconds = time.perf_counter() - began - seconds
+    verdict = decided(proof.Decision("proven", found) if found.proven else proof.decide(model))
+    return verdict | {
         "proven": found.proven, "margin": found.margin, "noise": found.noise, "fails_at": found.fails_at,
-        "seconds": seconds, "prove_seconds": time.perf_counter() - began - seconds,
-        "said": f"{decided['decided']}, least margin {found.margin:.2f}, noise to {found.noise:.4f}",
-        "weights": pt.weights_of(model),
+        "right": False, "seconds": seconds, "prove_seconds": prove_seconds, "weights": pt.weights_of(model),
+        "said": f"{verdict['decided']}, least margin {found.margin:.2f}, noise to {found.noise:.4f}",
     }  # fmt: skip
 
 
@@ -111,12 +108,12 @@ def check_adder(settings, progress):
     for length, count in sorted(settings["lengths"].items()):
         nines, one = np.full((1, length), 9, np.uint8), np.eye(1, length, dtype=np.uint8)
         uniform = np.random.default_rng(random.getrandbits(64)).integers(0, 10, (2, count, length), np.uint8)
-        kinds = {"random": uniform, "carry-heavy": carry_rich_digits(count, length), "999...9 + 1": (nines, one)}
+        kinds = {"random": uniform, "carry-heavy": data.carry_rich_digits(count, length), "999...9 + 1": (nines, one)}
         for kind, pairs in kinds.items():
             start = time.perf_counter()
             answer = answers(model, *pairs)
             speed = answer.size / (time.perf_counter() - start)
-            right = int((answer == sum_digits(*pairs)).all(1).sum())
+            right = int((answer == data.sum_digits(*pairs)).all(1).sum())
             tests.append({"length": length, "kind": kind, "pairs": len(answer), "right": right, "digits_per_second": speed})
     right, pairs = (sum(test[what] for test in tests) for what in ("right", "pairs"))
     said = f"{right} of {pairs} sums right, of up to {tests[-1]['length']:,} digits"
@@ -132,7 +129,7 @@ def time_step(settings, progress):
     began, device = time.perf_counter(), torch.device(settings["device"])
     model = pt.Adder().to(device)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    pairs, ms = gen_data_batch(100, *pt.training_range(settings["digitlen"])), []
+    pairs, ms = data.gen_data_batch(100, *pt.training_range(settings["digitlen"])), []
     batch = pt.to_tensors(pairs, settings["digitlen"], device)
     for _ in range(4):
         start = time.perf_counter()
@@ -154,9 +151,9 @@ def check(function, settings, seeds):
     Raises ValueError, naming it, for a setting or a seed that it cannot work with.
     """
     for seed in seeds:
-        check_at_least("seed", seed, 0)
+        data.check_at_least("seed", seed, 0)
     if function is time_step:
-        check_at_least("digitlen", settings["digitlen"], 1)
+        data.check_at_least("digitlen", settings["digitlen"], 1)
         return 1.8e-3 * settings["digitlen"]
     cell, layers = settings["cell"], settings["layers"]
     if function is train_adder:
@@ -223,9 +220,9 @@ def stress(model, chains, count):
     The same pairs for every model.
     """
     random.seed(0)
-    by_chain = [chain_digits(count, max([1000, *chains]), chain) for chain in chains]
+    by_chain = [data.chain_digits(count, max([1000, *chains]), chain) for chain in chains]
     pairs = [np.concatenate(digits) for digits in zip(*by_chain)]
-    right = (answers(model, *pairs) == sum_digits(*pairs)).all(1).reshape(len(chains), count)
+    right = (answers(model, *pairs) == data.sum_digits(*pairs)).all(1).reshape(len(chains), count)
     return right.mean(1).tolist()
 
 
@@ -237,10 +234,10 @@ def portrait(model):
     """
     found = proof.prove(model)
     random.seed(0)
-    digits = carry_rich_digits(40, 100)
+    digits = data.carry_rich_digits(40, 100)
     h, _ = proof.states(model, *(torch.from_numpy(d.astype(np.int64)) for d in digits))
     recurrent = (h[:, -1] @ model.rnn.all_weights[-1][1].T).detach()
-    columns, sums = digits[0] + digits[1], sum_digits(*digits)
+    columns, sums = digits[0] + digits[1], data.sum_digits(*digits)
     before = (sums[:, :-1] - columns) % 10  # the carry into each position
     after = torch.from_numpy((columns + before >= 10).T)
     low, high = found.boxes[-1]
@@ -256,22 +253,17 @@ def portrait(model):
 def count_decided(groups):
     """Every adder, decided, and counted: `groups` is [(name, [record], whether it trained on fewer pairs a step)].
 
-    "right": those whose accuracy was 1.0 at their last measurement; the others have none, or a lower one. None
-    where there are no adders.
+    "right": those whose accuracy was 1.0 at their last measurement. None where there are no adders.
     """
-    found = []
-    for name, records, fewer in groups:
-        adders = [
-            {"right": record.get("accuracy", [0])[-1:] == [1.0], "decided": record["decided"],
-             "digits": record["wrong"] and record["wrong"]["digits"]} for record in records
-        ]  # fmt: skip
-        found += [{"name": name, "fewer_pairs": fewer, "adders": adders}] if adders else []
+    found = [
+        {"name": name, "fewer_pairs": fewer,
+         "adders": [{what: record[what] for what in ("right", "decided", "digits")} for record in records]}
+        for name, records, fewer in groups if records
+    ]  # fmt: skip
     every = [adder for group in found for adder in group["adders"]]
-    digits = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
-    verdicts = [adder["decided"] for adder in every]
+    verdicts = ["wrong" if adder["digits"] else adder["decided"] for adder in every]
+    wrong = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
     return found and {
-        "picture": "decided.png", "groups": found, "adders": len(every),
-        "right": sum(adder["right"] for adder in every), "right_but_wrong": len(digits),
-        "most_digits": max(digits, default=0), "wrong": sum(bool(adder["digits"]) for adder in every),
-        "proven": verdicts.count("proven"), "undecided": verdicts.count("undecided"),
-    }  # fmt: skip
+        "picture": "decided.png", "groups": found, "adders": len(every), "right": sum(adder["right"] for adder in every),
+        "right_but_wrong": len(wrong), "most_digits": max(wrong, default=0),
+    } | {verdict: verdicts.count(verdict) for verdict in ("wrong", "proven", "undecided")}  # fmt: skip

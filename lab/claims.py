@@ -196,8 +196,8 @@ def tally(claims):
 
 def shortest(records):
     """The shortest sum that an adder of `records` gets wrong, in words; "none" where none was found."""
-    wrong = [record for record in records if record["wrong"]]
-    return min(wrong, key=lambda record: record["wrong"]["digits"])["decided"] if wrong else "none"
+    wrong = [record for record in records if record["digits"]]
+    return min(wrong, key=lambda record: record["digits"])["decided"] if wrong else "none"
 
 
 def of_row(row, settings, results, labels):

@@ -14,7 +14,7 @@ def record(accuracy, loss=None, error=None):
     """A made-up record, measured every 10 steps."""
     steps = [10 * (i + 1) for i in range(len(accuracy))]
     loss = loss or [1.0] * (10 * len(accuracy))
-    return {"accuracy": accuracy, "measured_at": steps, "loss": loss, "error": error, "wrong": None}
+    return {"accuracy": accuracy, "measured_at": steps, "loss": loss, "error": error, "digits": None}
 
 
 def test_majority_against_sampled_coins():
@@ -122,7 +122,7 @@ def test_where_a_row_works_less_is_said():
 
 
 def test_the_shortest_wrong_sum_is_shown():
-    wrong = [{"wrong": None}, {"decided": "36 + 33 gives 79", "wrong": {"digits": 2}}, {"decided": "1 + 1 gives 3", "wrong": {"digits": 1}}]
+    wrong = [{"digits": None}, {"decided": "36 + 33 gives 79", "digits": 2}, {"decided": "1 + 1 gives 3", "digits": 1}]
     assert claims.shortest(wrong) == "1 + 1 gives 3" and claims.shortest(wrong[:1]) == "none"
 
 

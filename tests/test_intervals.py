@@ -139,7 +139,7 @@ def test_the_allowance_covers_float32_against_float64(cell, layers):
     # One step of the adder in float32, as it runs, and in float64, from the same float32 states of real sums. What is
     # allowed is what the step's own intervals widen to, around the exact point.
     model = copy.deepcopy(proven_adder(layers, 0, cell)[0]).requires_grad_(False)
-    weights = proof.exact_weights_of(model)
+    weights = intervals.exact_weights_of(model)
     random.seed(4)
     tensors = [torch.from_numpy(np.pad(d, ((0, 0), (0, 1))).astype(np.int64)) for d in carry_rich_digits(100, 100)]
     h, c = proof.states(model, *tensors)

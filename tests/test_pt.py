@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import data
 import pt
 import trials
 from data import gen_data_batch, prepare_batch
@@ -119,7 +120,7 @@ def test_saved_adders_load(cell, layers, tmp_path):
 
 def test_evaluate_draws_the_reports_test_pairs(monkeypatch):
     ranges = []
-    monkeypatch.setattr(pt, "gen_data_batch", lambda *range: ranges.append(range) or gen_data_batch(*range))
+    monkeypatch.setattr(data, "gen_data_batch", lambda *range: ranges.append(range) or gen_data_batch(*range))
     evaluate(Oracle(), "cpu", 10, batch_size=3)
     train(1, Adder(), torch.optim.Adam(Adder().parameters()), digitlen=10, batch_size=4, log=quiet)
     assert ranges == [(3, 5000000001, 9999999999), (4, 0, 5000000000), (200, 5000000001, 9999999999)]

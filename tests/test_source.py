@@ -102,14 +102,14 @@ def test_a_tiny_full_run(tiny, capfd):
     assert pt.add(model, 123, 456) == 579
 
     # every adder is decided, and what is said to be wrong is wrong when the kept adder adds it again
-    decided, made = results["decided"], [record for record in source.finished.values() if "wrong" in record]
+    decided, made = results["decided"], [record for record in source.finished.values() if "decided" in record]
     assert (decided["adders"], decided["proven"], decided["undecided"]) == (len(made), 3, 0)
     wrong = 0
     for record in made:
-        if record["wrong"]:
-            pair, answer = record["wrong"]["pair"], record["wrong"]["answer"]
+        if record["digits"]:
+            pair, answer = record["pair"], record["answer"]
             assert pt.add(pt.adder_of(record["weights"]), *pair) == answer != sum(pair)
-            assert record["wrong"]["digits"] == len(str(max(pair)))
+            assert record["digits"] == len(str(max(pair)))
             wrong += 1
     assert wrong == decided["wrong"] == decided["adders"] - 3
     assert f"| {results['rows'][0]['arms'][0]['wrong']} |" in page and " gives " in results["rows"][0]["arms"][0]["wrong"]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from adders import proven_adder
 
+import data
 import proof
 import pt
 import trials
@@ -39,7 +40,7 @@ def test_training_reaches_100_percent_and_adds_larger_numbers():
 
 def test_carry_rich_training_draws_carry_rich_pairs(monkeypatch):
     drawn = []
-    monkeypatch.setattr(pt, "gen_carry_rich_batch", lambda *size: drawn.append(size) or gen_carry_rich_batch(*size))
+    monkeypatch.setattr(data, "gen_carry_rich_batch", lambda *size: drawn.append(size) or gen_carry_rich_batch(*size))
     train_adder(SETTINGS | {"pairs": "carry_rich", "steps": 2}, quiet)
     assert drawn == [(20, 10), (20, 10)]
 
@@ -115,7 +116,7 @@ def test_a_proven_adder_is_recorded_with_its_proof():
     record = trials.prove_adder({"cell": "RNN", "layers": 1, "seed": 3, "device": "cpu"}, quiet)
     found = proof.prove(pt.adder_of(record["weights"]))
     assert record["proven"] and (record["margin"], record["noise"]) == (found.margin, found.noise)
-    assert record["said"].startswith("proven, least margin ") and record["wrong"] is None
+    assert record["said"].startswith("proven, least margin ") and record["digits"] is record["pair"] is None
 
 
 def test_a_proven_adder_is_checked():
@@ -163,11 +164,11 @@ def test_a_portrait_shows_real_states_in_their_boxes():
 
 
 def test_adders_are_counted_by_hand():
-    def adder(accuracy, decided, digits=None):
-        return {"accuracy": accuracy} | {"decided": decided, "wrong": digits and {"digits": digits}}
+    def adder(right, decided, digits=None):
+        return {"right": right, "decided": decided, "digits": digits, "more": 0}
 
-    groups = [("one", [adder([0, 1.0], "36 + 33 gives 79", 2), adder([1.0, 0.9], "1 + 1 gives 3", 1), adder([1.0], "undecided")], True),
-              ("proof", [{"decided": "proven", "wrong": None}], False)]  # fmt: skip
+    groups = [("one", [adder(True, "36 + 33 gives 79", 2), adder(False, "1 + 1 gives 3", 1), adder(True, "undecided")], True),
+              ("none", [], False), ("proof", [adder(False, "proven")], False)]  # fmt: skip
     found = trials.count_decided(groups)
     assert {name: value for name, value in found.items() if name not in ("groups", "picture")} == {
         "adders": 4, "right": 2, "right_but_wrong": 1, "most_digits": 2, "wrong": 2, "proven": 1, "undecided": 1,
