@@ -87,8 +87,7 @@ def weights_of(model):
         raise ValueError(f"model must be a tanh RNN, GRU or LSTM to be proven: {cell} is not supported")
     layers = model.rnn.all_weights
     weight_ih, _, bias_ih, bias_hh = layers[0]
-    from_1, from_2 = (model.embed_layer.weight @ half.T for half in weight_ih.chunk(2, 1))
-    first = from_1[DIGIT_1] + from_2[DIGIT_2] + input_bias(cell, bias_ih, bias_hh)
+    first = (model.pairs() @ weight_ih.T)[10 * DIGIT_1 + DIGIT_2] + input_bias(cell, bias_ih, bias_hh)
     of_gate = GATE if cell == "LSTM" else 0.0  # where its f comes near 1, it must learn what that does to the bounds
     return Weights(cell, first, layers, model.dense.weight, model.dense.bias, [0.0] * len(layers), of_gate, 0.0, 0.0)
 

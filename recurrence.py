@@ -12,22 +12,25 @@ CUT_TOLERANCE = 1e-6  # a few roundings of a float32 near 1
 MINUS_ONE = torch.tensor(-1.0)  # `torch.add` multiplies its second argument only, so the first must be a tensor
 
 
-def run_layers(rnn, inputs, hidden):
-    """`rnn(inputs, hidden)`, on the CPU by `TanhRecurrence` or `GRURecurrence`: the same numbers, sooner.
+def run_layers(rnn, table, index, hidden):
+    """`rnn(table[index], hidden)`, on the CPU by `TanhRecurrence` or `GRURecurrence`: the same numbers, sooner.
 
-    PyTorch's own tanh RNN and GRU spend most of their time there between small operations.
+    PyTorch's own tanh RNN and GRU spend most of their time there between small operations. And the first layer's
+    product W_ih x is made once for each row of `table`, (rows, width), not for each of `index`, (digits, batch).
     """
     recurrence = {nn.RNN: TanhRecurrence, nn.GRU: GRURecurrence}.get(type(rnn))
-    if recurrence is None or inputs.device.type != "cpu":
-        return rnn(inputs, hidden)
+    if recurrence is None or table.device.type != "cpu":
+        return rnn(nn.functional.embedding(index, table), hidden)
     if hidden is None:
-        hidden = inputs.new_zeros(rnn.num_layers, inputs.shape[1], rnn.hidden_size)
-    last = []
-    for start, (weight_ih, weight_hh, bias_ih, bias_hh) in zip(hidden, rnn.all_weights):
-        inputs = nn.functional.linear(inputs, weight_ih, bias_ih)
-        inputs = recurrence.apply(inputs, start, weight_hh, bias_hh)
-        last.append(inputs[-1])
-    return inputs, torch.stack(last)
+        hidden = table.new_zeros(rnn.num_layers, index.shape[1], rnn.hidden_size)
+    outputs, last = table, []
+    for layer, (start, (weight_ih, weight_hh, bias_ih, bias_hh)) in enumerate(zip(hidden, rnn.all_weights)):
+        inputs = nn.functional.linear(outputs, weight_ih, bias_ih)
+        if layer == 0:
+            inputs = nn.functional.embedding(index, inputs)
+        outputs = recurrence.apply(inputs, start, weight_hh, bias_hh)
+        last.append(outputs[-1])
+    return outputs, torch.stack(last)
 
 
 def tanh_of_half_(z):

@@ -19,7 +19,7 @@ def noisy_states(model, num1, num2, noise=0.0):
     noise in them, and the digits of the answer (batch, digits). Without noise the states are the adder's.
     """
     weights = weights_of(model)
-    embedded = model.embed(num1, num2)
+    embedded = model.pairs()[10 * num1.T + num2.T]
     states = [torch.empty(*embedded.shape[:2], len(layer[2]), device=num1.device) for layer in weights.layers]
     before = [torch.zeros_like(layer[0]) for layer in states]
     for position, inputs in enumerate(embedded):

@@ -19,12 +19,13 @@ def test_the_recurrence_is_pytorchs(cell, scale, time, batch):
     with torch.no_grad():
         for parameter in rnn.parameters():
             parameter.mul_(scale)
-    inputs = torch.randn(time, batch, 64, dtype=torch.float64, requires_grad=True)
+    table = torch.randn(100, 64, dtype=torch.float64, requires_grad=True)
+    index = torch.randint(100, (time, batch))
     hidden = torch.randn(2, batch, 64, dtype=torch.float64, requires_grad=True)
-    weights = [inputs, hidden, *rnn.parameters()]
+    weights = [table, hidden, *rnn.parameters()]
     seen = []
-    for run in (recurrence.run_layers, lambda rnn, inputs, hidden: rnn(inputs, hidden)):
-        output, last = run(rnn, inputs, hidden)
+    for run in (recurrence.run_layers, lambda rnn, table, index, hidden: rnn(table[index], hidden)):
+        output, last = run(rnn, table, index, hidden)
         loss = (output * output.detach().cos()).sum() + last.sum()
         seen.append([output, last, *torch.autograd.grad(loss, weights)])
     for ours, theirs in zip(*seen):
