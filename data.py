@@ -15,6 +15,7 @@ import decimal
 import operator
 import random
 import sys
+from reprlib import repr as brief  # leaves out the middle of a long number
 
 import numpy as np
 
@@ -62,15 +63,10 @@ def prepare_batch(Nums1, Nums2, results, maxlen):
     """
     check_at_least("maxlen", maxlen, 1)
     if not len(Nums1) == len(Nums2) == len(results):
-        raise ValueError(
-            "Nums1, Nums2 and results must have the same length, "
-            f"got {len(Nums1)}, {len(Nums2)} and {len(results)}"
-        )
-    return (
-        to_digits("Nums1", Nums1, maxlen),
-        to_digits("Nums2", Nums2, maxlen),
-        to_digits("results", results, maxlen),
-    )
+        lengths = f"{len(Nums1)}, {len(Nums2)} and {len(results)}"
+        raise ValueError(f"Nums1, Nums2 and results must have the same length, got {lengths}")
+    lists = {"Nums1": Nums1, "Nums2": Nums2, "results": results}
+    return tuple(to_digits(name, numbers, maxlen) for name, numbers in lists.items())
 
 
 def to_digits(name, numbers, maxlen):
@@ -80,11 +76,12 @@ def to_digits(name, numbers, maxlen):
     """
     try:
         integers = tuple(map(operator.index, numbers))
-    except TypeError as error:
-        raise TypeError(f"{name} must hold integers only: {error}") from None
+    except TypeError:
+        wrong = next(number for number in numbers if not hasattr(number, "__index__"))
+        raise TypeError(f"{name} must be integers, got {wrong!r}") from None
     text = f"%0{maxlen}d" * len(integers) % integers
     if "-" in text:
-        raise ValueError(f"{name} must not hold negative numbers, got {brief(min(numbers))}")
+        raise ValueError(f"{name} must not be negative, got {brief(min(numbers))}")
     if len(text) != len(integers) * maxlen:
         raise ValueError(f"{name} must fit into maxlen={maxlen} digits, got {brief(max(numbers))}")
     digits = np.frombuffer(text.encode("ascii"), dtype=np.uint8).reshape(len(integers), maxlen)
@@ -104,12 +101,6 @@ def results_converter(results):
         raise ValueError(f"results must hold digits 0-9 only, got {digits[wrong][0]}")
     text = np.ascontiguousarray(digits[:, ::-1] + ord("0"), dtype=np.uint8)
     return [int(row.tobytes()) for row in text]
-
-
-def brief(number):
-    """An integer as text for an error message, its middle left out where it is long."""
-    text = str(number)
-    return text if len(text) <= 24 else f"{text[:8]}...{text[-8:]} ({len(text)} characters)"
 
 
 def gen_carry_rich_batch(batch_size, digitlen):

@@ -1,8 +1,8 @@
 """Intervals through one step of an adder, for every cell: what `proof` proves by, and trains by.
 
 A triple (a, b, c), two digits and the carry before them, is one step. For each layer there is a box for each carry,
-one interval for each unit of v = W_hh h (of all gates). From it follow h, and v after the step; (1) to (4) are those
-of `proof`. Interval bound propagation, Gowal et al. 2018, arXiv:1810.12715.
+one interval for each unit of v = W_hh h + b_hh (of all gates). From it follow h, and v after the step; (1) to (4) are
+those of `proof`. Interval bound propagation, Gowal et al. 2018, arXiv:1810.12715.
 
 **Gated cells.** A gate is sigmoid(z), z from (1), and lies in the sigmoid of its ends; a product of an interval of
 positive numbers with any other has its ends at the corners. What the cell keeps from step to step has no box of its
@@ -48,6 +48,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from recurrence import CUT_TOLERANCE
 
@@ -67,7 +68,7 @@ class Weights(NamedTuple):
     """What the proof reads off an adder, all in one dtype."""
 
     cell: str  # "RNN" (tanh), "GRU" or "LSTM"
-    first: torch.Tensor  # (200, gates x units): W_ih u + b of the first layer in each triple
+    first: torch.Tensor  # (200, gates x units): W_ih u + b_ih of the first layer in each triple
     layers: list  # (W_ih, W_hh, b_ih, b_hh) of each layer
     dense: torch.Tensor  # (10, units)
     bias: torch.Tensor  # (10,)
@@ -86,15 +87,10 @@ def weights_of(model):
     if cell not in STEPS:
         raise ValueError(f"model must be a tanh RNN, GRU or LSTM to be proven: {cell} is not supported")
     layers = model.rnn.all_weights
-    weight_ih, _, bias_ih, bias_hh = layers[0]
-    first = (model.pairs() @ weight_ih.T)[10 * DIGIT_1 + DIGIT_2] + input_bias(cell, bias_ih, bias_hh)
+    weight_ih, _, bias_ih, _ = layers[0]
+    first = nn.functional.linear(model.pairs(), weight_ih, bias_ih)[10 * DIGIT_1 + DIGIT_2]
     of_gate = GATE if cell == "LSTM" else 0.0  # where its f comes near 1, it must learn what that does to the bounds
     return Weights(cell, first, layers, model.dense.weight, model.dense.bias, [0.0] * len(layers), of_gate, 0.0, 0.0)
-
-
-def input_bias(cell, bias_ih, bias_hh):
-    """What is added to W_ih u: both biases, but b_ih alone where b_hh is added to W_hh h, inside a gate."""
-    return bias_ih + bias_hh if cell == "RNN" else bias_ih
 
 
 def exact_weights_of(model):
@@ -118,13 +114,13 @@ def rounding(n):
 
 
 def start(weights):
-    """The boxes before any digit: V_0 = {0} and V_1 empty, in each layer.
+    """The boxes before any digit: V_0 has b_hh alone, what the zero state makes, and V_1 is empty, in each layer.
 
     A layer's boxes are one tensor (2, 2 x gates x units), a row for each carry: the low ends, then the high ends
     with the sign turned. So the smaller end is always the outer one, and an empty box ends at infinity.
     """
-    zero = weights.layers[0][1].new_zeros(2 * len(weights.layers[0][1]))
-    return [torch.stack((zero, zero + math.inf))] * len(weights.layers)
+    of_zero = [torch.cat((bias_hh, -bias_hh)) for *_, bias_hh in weights.layers]
+    return [torch.stack((ends, torch.full_like(ends, math.inf))) for ends in of_zero]
 
 
 def propagate(weights, boxes, noise, scale=1.0):
@@ -137,39 +133,38 @@ def propagate(weights, boxes, noise, scale=1.0):
         if mid is None:
             centre, radius = weights.first, error
         else:
-            bias = input_bias(weights.cell, bias_ih, bias_hh)
-            centre, radius = mid @ weight_ih.T + bias, rad @ weight_ih.abs().T + error
+            centre, radius = mid @ weight_ih.T + bias_ih, rad @ weight_ih.abs().T + error
         carried = CARRY[:, None].to(box.device) == 1
         empty = box[1, 0] == math.inf  # then the triples with a carry do not count, whatever stands in for their box
         v = (box.masked_fill(box == math.inf, 0.0) if empty else box).index_select(0, CARRY.to(box.device))
         u = torch.cat((centre - radius, -centre - radius), 1)
         uncounted = carried if empty else None
-        mid, rad, s = STEPS[weights.cell](u, v, bias_hh, noise + weights.of_h, weights.of_gate, scale, uncounted)
-        centre, radius = mid @ weight_hh.T, rad @ weight_hh.abs().T
+        mid, rad, s = STEPS[weights.cell](u, v, noise + weights.of_h, weights.of_gate, scale, uncounted)
+        centre, radius = mid @ weight_hh.T + bias_hh, rad @ weight_hh.abs().T
         ends = torch.cat((centre - radius, -centre - radius), 1)
         if empty:
             ends = ends.masked_fill(carried, math.inf)
         joined = ends.unflatten(0, (2, 100)).min(1).values
-        after.append(torch.cat((joined[:1].clamp(max=0.0), joined[1:])))  # the zero state is in V_0
+        of_zero = torch.cat((bias_hh, -bias_hh))  # the zero state's v is in V_0
+        after.append(torch.stack((torch.minimum(joined[0], of_zero), joined[1])))
         kept.append(s)
     return mid, rad, after, kept
 
 
 # ---------------------------------------------------------------------------------------------------
-# A step of each cell: from the ends of u = W_ih u + b and of v to (mid, rad) of h, and s, what (6) and (8) say. Ends
-# are the low ones, then the high ones with the sign turned: so one line does both. `error` is e, `of_gate` what
-# rounding adds to a gate.
+# A step of each cell: from the ends of W_ih u + b_ih, called u here, and of v to (mid, rad) of h, and s, what (6) and
+# (8) say. Ends are the low ones, then the high ones with the sign turned: so one line does both. `error` is e,
+# `of_gate` what rounding adds to a gate.
 
 
-def rnn_step(u, v, bias, error, of_gate, scale, uncounted):
-    """h = tanh(u + v), (2): tanh(z) = 2 sigmoid(2 z) - 1, and sooner. The bias is in u; no s is needed."""
+def rnn_step(u, v, error, of_gate, scale, uncounted):
+    """h = tanh(u + v), (2): tanh(z) = 2 sigmoid(2 z) - 1, and sooner. No s is needed."""
     low, high_turned = torch.sigmoid(2 * (u + v)).chunk(2, 1)
     return low - high_turned, (low + high_turned) * -scale + (scale + error), None
 
 
-def gru_step(u, v, bias, error, of_gate, scale, uncounted):
+def gru_step(u, v, error, of_gate, scale, uncounted):
     """(6) and (7)."""
-    v = v + torch.cat((bias, -bias))
     r, z, _ = of_gates(u + v, 3)
     n = tanh(of_gates(u, 3)[2] + times_gate(of_gates(v, 3)[2], r, of_gate)) - of_gate
     keep = (torch.sigmoid(z[:, 1:]) - of_gate).clamp(min=0.0)  # 1 - z_high
@@ -179,9 +174,9 @@ def gru_step(u, v, bias, error, of_gate, scale, uncounted):
     return mid_and_rad(n + (1 - keep) * (s - n), scale, error, s)
 
 
-def lstm_step(u, v, bias, error, of_gate, scale, uncounted):
+def lstm_step(u, v, error, of_gate, scale, uncounted):
     """(8) and (9)."""
-    i, f, g, o = of_gates(u + v + torch.cat((bias, -bias)), 4)
+    i, f, g, o = of_gates(u + v, 4)
     added = times_gate(tanh(g) - of_gate, i, of_gate)
     keep = (torch.sigmoid(f[:, 1:]) - of_gate).clamp(min=2.0**-60)  # 1 - f_high; below, s is -LARGEST_C, or 0
     f_high = (torch.sigmoid(-f[:, 1:]) * (1 + of_gate)).clamp(max=1.0)

@@ -9,18 +9,18 @@ ending in carry c can reach. The zero state, where every sum begins, is in S_0; 
 a + b + c >= 10. If in each of the 200 triples, from every state in S_c, the digit (a + b + c) mod 10 has the
 largest logit, then every sum is right, by induction over its digits.
 
-**The boxes.** S_c is not known, but sets that contain it are enough: one interval for each unit of v = W_hh h (of all
-gates), for each layer and carry (not of h: this is where the recurrence is tight). With V_c the boxes and u the input
-of a layer (for the first, one of 100 known vectors; above it, the layer below), for the tanh RNN
+**The boxes.** S_c is not known, but sets that contain it are enough: one interval for each unit of v = W_hh h + b_hh (of
+all gates), for each layer and carry (not of h: this is where the recurrence is tight). With V_c the boxes and u the
+input of a layer (for the first, one of 100 known vectors; above it, the layer below), for the tanh RNN
 
-    z = W_ih u + b + v                    v in V_c                                           (1)
-    h in [tanh(min z), tanh(max z)], widened by the noise                                    (2)
-    v' = W_hh h in W_hh mid(h) +- |W_hh| rad(h)             likewise W_ih h for the layer above  (3)
-    V'_c' = the smallest box that holds v' of all triples that lead to c', and 0 if c' = 0       (4)
+    z = W_ih u + b_ih + v                 v in V_c                                               (1)
+    h in [tanh(min z), tanh(max z)], widened by the noise                                        (2)
+    v' = W_hh h + b_hh in W_hh mid(h) + b_hh +- |W_hh| rad(h)      likewise W_ih h + b_ih for the layer above  (3)
+    V'_c' = the smallest box that holds v' of all triples that lead to c', and b_hh if c' = 0    (4)
 
-and for GRU and LSTM with (6) to (9) of `intervals`, where all of these are, in place of (2). Begin with V_0 = {0} and
-V_1 empty, and repeat, each time joining the boxes with the ones before and stretching them a little further the way
-that they grow. Once (4) lies inside the boxes that it came from, these hold every state that can ever occur: an
+and for GRU and LSTM with (6) to (9) of `intervals`, where all of these are, in place of (2). Begin with V_0 = {b_hh}
+and V_1 empty, and repeat, each time joining the boxes with the ones before and stretching them a little further the
+way that they grow. Once (4) lies inside the boxes that it came from, these hold every state that can ever occur: an
 inductive invariant (for recurrent networks: Jacoby, Barrett, Katz 2020, arXiv:2004.02462). Then the least
 
     margin of d over k = (W_d - W_k) mid(h) - |W_d - W_k| rad(h) + b_d - b_k                 (5)
@@ -66,7 +66,7 @@ class Proof(NamedTuple):
     noise: float  # the largest noise, on each hidden unit (c too, of an LSTM) at each step, that it tolerates
     fails_at: tuple | None  # where not proven: the (digit, digit, carry) with the least margin
     margins: torch.Tensor  # (2, 10, 10): the worst-case margin of each carry and pair of digits
-    boxes: list  # for each layer (low, high), each (2, gates x units): around W_hh h of each carry
+    boxes: list  # for each layer (low, high), each (2, gates x units): around W_hh h + b_hh of each carry
     kept: list  # for each layer (low, high), each (units,): around h of a GRU, c of an LSTM; None for an RNN
 
 

@@ -6,7 +6,6 @@ sum at each position.
 
 import functools
 import math
-import operator
 import os
 import random
 
@@ -100,20 +99,9 @@ def check_device(device):
     return device
 
 
-def line(step, loss, accuracy):
-    """A measurement in the words of the report."""
-    return f"step {step} : loss {loss:.6g}  accuracy is: {accuracy:g}"
-
-
-def print_line(step, loss, accuracy):
-    """Print the report's line, every 50 steps."""
-    if step % PRINT_EVERY == 0:
-        print(line(step, loss, accuracy))
-
-
 def train(
     steps, model, optimizer, device="cpu", digitlen=10,
-    batch_size=100, test_size=200, measure_every=10, pairs="uniform", stop_after=None, log=print_line,
+    batch_size=100, test_size=200, measure_every=10, pairs="uniform", stop_after=None, log=print,
 ):  # fmt: skip
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
@@ -121,7 +109,7 @@ def train(
     chains of every length; `batch_size` of them a step. The loss is the cross-entropy over all positions.
     Every `measure_every` steps the accuracy is measured on `test_size` fresh test pairs (see `evaluate`). With
     `stop_after`, training ends once the accuracy was 1.0 that many times in a row.
-    `log(step, loss, accuracy)` is called at each measurement; the default prints it every 50 steps.
+    `log` gets the report's line, step, loss and accuracy, every 50 steps at which it is measured.
 
     Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step],
     "accuracy": [one a measurement], "measured_at": [the step of each]}. Raises ValueError for a bad
@@ -145,7 +133,8 @@ def train(
         check_finite(curves["loss"], model, optimizer)
         curves["accuracy"].append(evaluate(model, device, digitlen, test_size))
         curves["measured_at"].append(step)
-        log(step, curves["loss"][-1], curves["accuracy"][-1])
+        if step % PRINT_EVERY == 0:
+            log(f"step {step} : loss {curves['loss'][-1]:.6g}  accuracy is: {curves['accuracy'][-1]:g}")
         if stop_after and curves["accuracy"][-stop_after:] == [1.0] * stop_after:
             break
     return curves
@@ -222,14 +211,9 @@ def add(model, number_1, number_2):
 
     Raises TypeError for what is no integer, ValueError for a negative number.
     """
-    numbers = []
-    for name, number in (("number_1", number_1), ("number_2", number_2)):
-        if not hasattr(number, "__index__"):
-            raise TypeError(f"{name} must be an integer, got {number!r}")
-        data.check_at_least(name, operator.index(number), 0)
-        numbers.append(operator.index(number))
-    maxlen = len(str(max(numbers))) + 1
-    digits_1, digits_2 = (data.to_digits("numbers", [number], maxlen) for number in numbers)
+    maxlen = max(len(str(number_1)), len(str(number_2))) + 1
+    digits_1 = data.to_digits("number_1", [number_1], maxlen)
+    digits_2 = data.to_digits("number_2", [number_2], maxlen)
     return data.results_converter(add_digits(model, digits_1, digits_2))[0]
 
 

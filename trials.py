@@ -43,13 +43,11 @@ def train_adder(settings, progress):
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
     expected = expected_steps(settings)
 
-    def log(step, loss, accuracy):
-        line = pt.line(step, loss, accuracy) if step % pt.PRINT_EVERY == 0 else None
-        progress(min(1.0, step / expected), line)
+    def log(line):
+        progress(min(1.0, len(model.curves["loss"]) / expected), line)
 
-    error = None
+    error, chosen = None, {name: settings[name] for name in TRAINING}
     try:
-        chosen = {name: settings[name] for name in TRAINING}
         pt.train(settings["steps"], model, optimizer, settings["device"], log=log, **chosen)
     except FloatingPointError as stopped:
         error = str(stopped)
@@ -229,14 +227,15 @@ def stress(model, chains, count):
 def portrait(model):
     """What the picture of a proof shows of `model`: the worst-case margins, and real states in the proof's boxes.
 
-    The states are W_hh h of the top layer, of the two units that part the carries best, after each digit of 40
+    The states are W_hh h + b_hh of the top layer, of the two units that part the carries best, after each digit of 40
     carry-heavy pairs of 100.
     """
     found = proof.prove(model)
     random.seed(0)
     digits = data.carry_rich_digits(40, 100)
     h, _ = proof.states(model, *(torch.from_numpy(d.astype(np.int64)) for d in digits))
-    recurrent = (h[:, -1] @ model.rnn.all_weights[-1][1].T).detach()
+    _, weight_hh, _, bias_hh = model.rnn.all_weights[-1]
+    recurrent = (h[:, -1] @ weight_hh.T + bias_hh).detach()
     columns, sums = digits[0] + digits[1], data.sum_digits(*digits)
     before = (sums[:, :-1] - columns) % 10  # the carry into each position
     after = torch.from_numpy((columns + before >= 10).T)

@@ -228,7 +228,7 @@ def draw_proof(figure, proof):
             plane.plot(*states.T, ".", color=colour, markersize=3, label=f"carry {carry}")
             box = Rectangle((left, low), right - left, high - low, fill=False, edgecolor=colour, linewidth=2)
             plane.add_patch(box)
-        across, up = (f"(W_hh h) of unit {unit}" for unit in adder["units"])
+        across, up = (f"(W_hh h + b) of unit {unit}" for unit in adder["units"])
         plane.set(xlabel=across, ylabel=up)
         plane.set_title("states of real sums, and the proof's boxes", fontsize=10)
         plane.legend(fontsize=8, loc="best", markerscale=3, frameon=True)

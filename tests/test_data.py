@@ -131,9 +131,9 @@ def test_a_sum_of_two_million_digits():
         (lambda: gen_data_batch(1, 10, 9), "start=10 and end=9"),
         (lambda: gen_data_batch(1, -1, 9), "start .* got -1"),
         (lambda: prepare_batch([1], [1, 2], [2], 3), "Nums1, Nums2 and results .* 1, 2 and 1"),
-        (lambda: prepare_batch([1, 4], [-3, 5], [2, 9], 3), "Nums2 .* negative .* -3"),
+        (lambda: prepare_batch([1, 4], [-3, 5], [2, 9], 3), "Nums2 .* negative.* -3"),
         (lambda: prepare_batch([1], [999], [1000], 3), "results .* maxlen=3 .* 1000"),
-        (lambda: prepare_batch([10**5000], [1], [1], 3), "Nums1 .* maxlen=3 .*5001 characters"),
+        (lambda: prepare_batch([10**5000], [1], [1], 3), "Nums1 .* maxlen=3 .* 1000*[.]{3}0*"),
         (lambda: prepare_batch([1], [1], [2], 0), "maxlen .* got 0"),
         (lambda: gen_carry_rich_batch(0, 5), "batch_size .* got 0"),
         (lambda: gen_carry_rich_batch(5, 0), "digitlen .* got 0"),
@@ -150,5 +150,5 @@ def test_bad_input_is_named(call, message):
 
 
 def test_what_is_no_integer_is_named():
-    with pytest.raises(TypeError, match="Nums1 .*float"):
+    with pytest.raises(TypeError, match="Nums1 .* got 1.5"):
         prepare_batch([1.5], [1], [2], 3)

@@ -35,16 +35,16 @@ def test_a_product_has_its_ends_at_the_corners():
     assert torch.allclose(ends[:, :1], corners.amin(0)) and torch.allclose(-ends[:, 1:], corners.amax(0))
 
 
-def by_hand(cell, u, v, bias, kept):
-    """(h, what is kept) after a step, from u = W_ih x + b, v = W_hh h and what was kept, gate by gate, in float64."""
+def by_hand(cell, u, v, kept):
+    """(h, what is kept) after a step, from u = W_ih x + b_ih, v = W_hh h + b_hh and what was kept, in float64."""
     if cell == "RNN":
         return (u + v).tanh(), None
     if cell == "GRU":
-        (u_r, u_z, u_n), (v_r, v_z, v_n) = u.chunk(3, -1), (v + bias).chunk(3, -1)
+        (u_r, u_z, u_n), (v_r, v_z, v_n) = u.chunk(3, -1), v.chunk(3, -1)
         z = (u_z + v_z).sigmoid()
         h = (1 - z) * (u_n + (u_r + v_r).sigmoid() * v_n).tanh() + z * kept
         return h, h
-    i, f, g, o = (u + v + bias).chunk(4, -1)
+    i, f, g, o = (u + v).chunk(4, -1)
     c = f.sigmoid() * kept + i.sigmoid() * g.tanh()
     return o.sigmoid() * c.tanh(), c
 
@@ -60,8 +60,7 @@ def test_a_step_from_anywhere_inside_the_bounds_ends_inside_them(cell, error):
         return low, high, torch.cat((low, -high), 1)
 
     (u_low, u_high, u), (v_low, v_high, v) = ends(2.0), ends(1.0)
-    bias = torch.randn(gates * 8, generator=draw, dtype=torch.float64)
-    mid, rad, s = intervals.STEPS[cell](u, v, bias, error, 0.0, 1.0, None)
+    mid, rad, s = intervals.STEPS[cell](u, v, error, 0.0, 1.0, None)
     for extreme in itertools.product((False, True), repeat=2):  # from inside, and from corners
         for _ in range(100):
             share_u, share_v = (torch.rand(200, gates * 8, generator=draw, dtype=torch.float64) for _ in "uv")
@@ -70,10 +69,10 @@ def test_a_step_from_anywhere_inside_the_bounds_ends_inside_them(cell, error):
             kept = None if s is None else (-s[1] - s[0]) * (share.round() if extreme[0] else share) + s[0]
             noise = error * (2 * torch.rand(2, 200, 8, generator=draw, dtype=torch.float64) - 1)
             at_u, at_v = u_low + (u_high - u_low) * share_u, v_low + (v_high - v_low) * share_v
-            h, after = by_hand(cell, at_u, at_v, bias, kept)
+            h, after = by_hand(cell, at_u, at_v, kept)
             if cell == "LSTM":
                 after = after + noise[1]
-                h = (at_u + at_v + bias).chunk(4, -1)[3].sigmoid() * after.tanh()
+                h = (at_u + at_v).chunk(4, -1)[3].sigmoid() * after.tanh()
             if cell == "GRU":
                 after = after + noise[0]
             h = h + noise[0]
@@ -147,19 +146,19 @@ def test_the_allowance_covers_float32_against_float64(cell, layers):
     worst = 0.0
     for layer, (weight_ih, weight_hh, bias_ih, bias_hh) in enumerate(weights.layers):
         now, before = h[:, layer].double(), torch.cat((torch.zeros_like(h[:1, layer]), h[:-1, layer])).double()
-        u = inputs @ weight_ih.T + intervals.input_bias(cell, bias_ih, bias_hh)
-        v, of_z, of_gate = before @ weight_hh.T, weights.of_z[layer], weights.of_gate
+        u = inputs @ weight_ih.T + bias_ih
+        v, of_z, of_gate = before @ weight_hh.T + bias_hh, weights.of_z[layer], weights.of_gate
         if cell == "RNN":
             exact, allowed = (u + v).tanh(), of_z + weights.of_h
         elif cell == "GRU":
-            exact, _ = by_hand(cell, u, v, bias_hh, before)
+            exact, _ = by_hand(cell, u, v, before)
             of_r, of_zz, of_n = of_z.chunk(3)
-            m = (v + bias_hh).chunk(3, -1)[2].abs()
+            m = v.chunk(3, -1)[2].abs()
             of_n = of_n + (of_r / 4 + of_gate) * m + of_gate
             allowed = of_n + 2 * (of_zz / 4 + of_gate) + weights.of_h
         else:
             c_before = torch.cat((torch.zeros_like(c[:1, layer]), c[:-1, layer])).double()
-            exact, exact_c = by_hand(cell, u, v, bias_hh, c_before)
+            exact, exact_c = by_hand(cell, u, v, c_before)
             of_i, of_f, of_g, of_o = of_z.chunk(4)
             of_c = (of_i / 4 + of_gate) + (of_f / 4 + of_gate) * c_before.abs() + (of_g + of_gate)
             of_c = of_c + 4 * intervals.UNIT * (1 + c_before.abs())

@@ -76,11 +76,12 @@ def test_states_of_real_sums_of_10000_digits_lie_inside_the_bounds(proven):
         h, c = proof.states(model, *(torch.from_numpy(d.astype(np.int64)) for d in digits))
         after = torch.from_numpy(carries_after(digits))
         for layer, (low, high) in enumerate(found.boxes):
-            recurrent = h[:, layer].double() @ model.rnn.all_weights[layer][1].detach().double().T
+            _, weight_hh, _, bias_hh = (weight.detach().double() for weight in model.rnn.all_weights[layer])
+            recurrent = h[:, layer].double() @ weight_hh.T + bias_hh
             for carry in (0, 1):
                 reached = recurrent[after == carry]
                 assert (reached >= low[carry]).all() and (reached <= high[carry]).all()
-            assert (low[0] <= 0).all() and (high[0] >= 0).all(), "the zero state is in V_0"
+            assert (low[0] <= bias_hh).all() and (high[0] >= bias_hh).all(), "the zero state is in V_0"
             if found.kept[layer] is not None:
                 kept, (low, high) = (h if c is None else c)[:, layer].double(), found.kept[layer]
                 assert (kept >= low).all() and (kept <= high).all()
@@ -114,11 +115,11 @@ def test_one_round_of_an_rnn_against_a_count_triple_by_triple(layers):
         for layer, (weight_ih, weight_hh, bias_ih, bias_hh) in enumerate(weights.layers):
             low_v, high_v = (end[c] for end in found.boxes[layer])
             up, down = weight_ih.clamp(min=0), weight_ih.clamp(max=0)
-            low = up @ low_u + down @ high_u + bias_ih + bias_hh + low_v - weights.of_z[layer]
-            high = up @ high_u + down @ low_u + bias_ih + bias_hh + high_v + weights.of_z[layer]
+            low = up @ low_u + down @ high_u + bias_ih + low_v - weights.of_z[layer]
+            high = up @ high_u + down @ low_u + bias_ih + high_v + weights.of_z[layer]
             low_u, high_u = low.tanh() - 0.01 - weights.of_h, high.tanh() + 0.01 + weights.of_h
             up, down = weight_hh.clamp(min=0), weight_hh.clamp(max=0)
-            ends = torch.cat((up @ low_u + down @ high_u, -(up @ high_u + down @ low_u)))
+            ends = torch.cat((up @ low_u + down @ high_u + bias_hh, -(up @ high_u + down @ low_u + bias_hh)))
             expected[layer][carry] = torch.minimum(expected[layer][carry], ends)
         right = int(a + b + c) % 10
         least = math.inf
@@ -128,8 +129,8 @@ def test_one_round_of_an_rnn_against_a_count_triple_by_triple(layers):
             worst += weights.bias[right] - weights.bias[other] - weights.of_margin[right, other]
             least = min(least, float(worst.detach()))
         assert float(margins[row]) == pytest.approx(least, abs=1e-9)
-    for ours, by_hand in zip(after, expected):
-        by_hand[0] = by_hand[0].clamp(max=0)
+    for ours, by_hand, (*_, bias_hh) in zip(after, expected, weights.layers):
+        by_hand[0] = torch.minimum(by_hand[0], torch.cat((bias_hh, -bias_hh)))
         assert torch.allclose(ours, by_hand, rtol=0, atol=1e-9)
 
 
