@@ -7,7 +7,6 @@ numbers of any length, and leaves in figures/ the pictures, every number behind 
 (README.md). Change a constant below and run it again: figures and page follow.
 """
 
-import itertools
 import json
 import os
 import sys
@@ -125,38 +124,36 @@ def planned():
     data.check_at_least("WORKERS", WORKERS, 1)
     if SCHEDULER is None:
         pt.check_device(DEVICE)
-    plan, proven = {}, []
+    if unknown := ROWS.keys() - claims.REPORT.keys():
+        raise ValueError(f"ROWS has a row {min(unknown)!r}, which is none of the report's")
+    plan, first = {}, None
     for row, settings in ROWS.items():
-        if row not in claims.REPORT:
-            raise ValueError(f"ROWS has a row {row!r}, but the report's are {', '.join(map(str, claims.REPORT))}")
-        plan[f"row {row}"] = arm_calls(f"ROWS[{row}]", trials.train_adder, settings, f"row {row}", row in MAIN_ROWS)
+        plan[f"row {row}"] = arm_calls(f"ROWS[{row}]", f"row {row}", trials.train_adder, settings)
     for name, settings in STRESSED.items():
-        plan[name] = arm_calls(f"STRESSED[{name!r}]", trials.train_adder, settings, name)
+        plan[name] = arm_calls(f"STRESSED[{name!r}]", name, trials.train_adder, settings)
     for cell, by_layers in PROVEN_SEEDS.items():
         plan[f"for the proof, {cell}"] = of_cell = {}
         for layers, seeds in by_layers.items():
-            proven.append({"cell": cell, "layers": [layers], "seeds": list(seeds)})
-            of_cell |= arm_calls("PROVEN_SEEDS", trials.prove_adder, proven[-1], f"proof, {cell}")
-    for first in proven[:1]:
-        row = first | {"seeds": first["seeds"][:1], "lengths": LENGTHS}
-        plan["the check"] = arm_calls("LENGTHS", trials.check_adder, row, "the check")
+            row = {"cell": cell, "layers": [layers], "seeds": list(seeds)}
+            of_cell |= arm_calls("PROVEN_SEEDS", f"proof, {cell}", trials.prove_adder, row)
+            first = first or row | {"seeds": row["seeds"][:1], "lengths": LENGTHS}
+    if first:
+        plan["the check"] = arm_calls("LENGTHS", "the check", trials.check_adder, first)
     if COST_LENGTHS:
         row = {"digitlen": COST_LENGTHS, "device": list(dict.fromkeys(["cpu", DEVICE])), "seeds": [0]}
-        plan["row 10"] = arm_calls("COST_LENGTHS", trials.time_step, row, "a step")
+        plan["row 10"] = arm_calls("COST_LENGTHS", "a step", trials.time_step, row)
     return plan
 
 
-def arm_calls(constant, function, row, title, spoken=False):
+def arm_calls(constant, name, function, row):
     """{arm: a call of `function` for each seed} of `row`, settings that stand in `constant`, which errors name."""
-    calls = {}
+    calls, spoken = {}, name in [f"row {row}" for row in MAIN_ROWS]
     try:
         for arm, (label, settings) in trials.arms({"device": DEVICE} | row).items():
-            name = ", ".join(filter(None, [title, label]))
-            seconds = trials.check(function, settings, row["seeds"])
-            calls[arm] = [
-                runs.Call(function, settings | {"seed": seed}, f"{name}, seed {seed}", seconds, spoken)
-                for seed in dict.fromkeys(row["seeds"])
-            ]
+            seconds, title = trials.check(function, settings, row["seeds"]), f"{name}, {label}".removesuffix(", ")
+            for seed in dict.fromkeys(row["seeds"]):
+                call = runs.Call(function, settings | {"seed": seed}, f"{title}, seed {seed}", seconds, spoken)
+                calls.setdefault(arm, []).append(call)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{constant}: {error}") from None
     except KeyError as missing:
@@ -166,12 +163,12 @@ def arm_calls(constant, function, row, title, spoken=False):
 
 def flat(by_arm):
     """The calls of all arms, in a list."""
-    return list(itertools.chain(*by_arm.values()))
+    return [call for calls in by_arm.values() for call in calls]
 
 
 def conduct(plan):
     """Have every call of a plan finished; returns how many were kept from before."""
-    calls = list(itertools.chain(*map(flat, plan.values())))
+    calls = [call for by_arm in plan.values() for call in flat(by_arm)]
     return runs.conduct(calls, finished, KEPT, SOURCES, WORKERS, SCHEDULER)
 
 
@@ -206,8 +203,8 @@ def measured(rows):
     calls = {row: plan[f"row {row}"] for row in ROWS if row in rows}
     conduct(calls)
     for row, by_arm in calls.items():
-        labels = {arm: label for arm, (label, _) in trials.arms(ROWS[row]).items()}
-        judged = claims.of_row(row, ROWS[row], {arm: records(of_arm) for arm, of_arm in by_arm.items()}, labels)
+        arms = {arm: (label, records(by_arm[arm])) for arm, (label, _) in trials.arms(ROWS[row]).items()}
+        judged = claims.of_row(row, ROWS[row], arms)
         found.append(judged | {"settings": trials.in_words(ROWS[row])})
         print(f"row {row}, {judged['title']}: {judged['verdict']}")
     return found
@@ -215,33 +212,27 @@ def measured(rows):
 
 def exact_main():
     """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
-    plan, part = planned(), {}
-    plan = {name: by_arm for name, by_arm in plan.items() if not name.startswith("row")}
+    plan, part = {name: by_arm for name, by_arm in planned().items() if not name.startswith("row")}, {}
     conduct(plan)
-    stressed = {name: flat(plan[name]) for name in STRESSED}
-    proofs = {cell: flat(plan[f"for the proof, {cell}"]) for cell in PROVEN_SEEDS}
-    proven = {cell: [call for call in calls if finished[runs.key(call)]["proven"]] for cell, calls in proofs.items()}
-    if stressed:
-        beside = {"a proven adder": next(iter(proven.values()), [])}
-        adders = [
-            {"name": name, "accuracy": [trials.stress(adder(call), CHAINS, CHAIN_PAIRS) for call in calls[:5]]}
-            for name, calls in (stressed | beside).items() if calls
-        ]  # fmt: skip
-        part["stress"] = {"picture": "stress.png", "chains": CHAINS, "pairs": CHAIN_PAIRS, "adders": adders}
+    adders, groups = {name: list(map(adder, flat(plan[name]))) for name in STRESSED}, []
+    for cell in PROVEN_SEEDS:
+        by_layers = plan[f"for the proof, {cell}"]
+        proven = [adder(call) for call in flat(by_layers) if finished[runs.key(call)]["proven"]]
+        adders |= {f"a proven {cell}": proven} if proven else {}
+        for layers, calls in by_layers.items():
+            groups.append({"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)})
+    if STRESSED:
+        some = dict(list(adders.items())[: len(STRESSED) + 1])
+        part["stress"] = trials.stress(some, CHAINS, CHAIN_PAIRS)
     for record in records(flat(plan.get("the check", {}))):
         part["lengths"] = record | {"picture": "lengths.png", "trained_at": proof.DIGITLEN, "peers": claims.PEERS}
-    if proofs:
-        groups = [
-            {"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)}
-            for cell in proofs for layers, calls in plan[f"for the proof, {cell}"].items()
-        ]  # fmt: skip
-        shown = {f"a proven {cell}": calls for cell, calls in proven.items()} | dict(list(stressed.items())[:1])
-        portraits = [{"name": name} | trials.portrait(adder(calls[0])) for name, calls in shown.items() if calls]
+    if groups:
+        shown = [name for name in adders if name not in list(STRESSED)[1:]]
+        portraits = [{"name": name} | trials.portrait(adders[name][0]) for name in shown]
         part["proof"] = {"picture": "proof.png", "groups": groups, "portraits": portraits}
     part = drawn(part)
-    for cell, calls in proven.items():
-        for call in calls[:1]:
-            torch.save(finished[runs.key(call)]["weights"], FIGURES / f"proven_{cell.lower()}.pt")
+    for name in adders.keys() - STRESSED.keys():
+        torch.save(adders[name][0].state_dict(), FIGURES / f"{name[2:].lower().replace(' ', '_')}.pt")
     return part
 
 
@@ -312,7 +303,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit("Stopped. Finished runs are kept: run it again to go on.")
-    except BrokenProcessPool:
-        sys.exit("A worker process was ended from outside (out of memory?). Finished runs are kept.")
-    except (ValueError, OSError) as error:
-        sys.exit(f"Error: {error}" + ". Finished runs are kept." * isinstance(error, OSError))
+    except (ValueError, OSError, BrokenProcessPool) as error:
+        sys.exit(f"Error: {error}" + " Finished runs are kept." * (not isinstance(error, ValueError)))

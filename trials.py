@@ -112,7 +112,8 @@ def check_adder(settings, progress):
             answer = answers(model, *pairs)
             speed = answer.size / (time.perf_counter() - start)
             right = int((answer == data.sum_digits(*pairs)).all(1).sum())
-            tests.append({"length": length, "kind": kind, "pairs": len(answer), "right": right, "digits_per_second": speed})
+            about = {"length": length, "kind": kind, "pairs": len(answer)}
+            tests.append(about | {"right": right, "digits_per_second": speed})
     right, pairs = (sum(test[what] for test in tests) for what in ("right", "pairs"))
     said = f"{right} of {pairs} sums right, of up to {tests[-1]['length']:,} digits"
     return {"proven": found.proven, "lengths": tests, "seconds": time.perf_counter() - began, "said": said}
@@ -212,16 +213,19 @@ def answers(model, digits_1, digits_2):
     return pt.add_digits(model, *(np.pad(digits, ((0, 0), (0, 1))) for digits in (digits_1, digits_2)))
 
 
-def stress(model, chains, count):
-    """The accuracy of `model` on `count` pairs of 1000 digits or more with the longest carry chain each of `chains`.
+def stress(adders, chains, count):
+    """The accuracy of `adders`, {name: models}, at most five each, against the longest carry chain.
 
-    The same pairs for every model.
+    On `count` pairs of 1000 digits or more for each of `chains`, the same for every model.
     """
     random.seed(0)
     by_chain = [data.chain_digits(count, max([1000, *chains]), chain) for chain in chains]
     pairs = [np.concatenate(digits) for digits in zip(*by_chain)]
-    right = (answers(model, *pairs) == data.sum_digits(*pairs)).all(1).reshape(len(chains), count)
-    return right.mean(1).tolist()
+    sums, found = data.sum_digits(*pairs), []
+    for name, models in adders.items():
+        right = [(answers(model, *pairs) == sums).all(1).reshape(len(chains), count) for model in models[:5]]
+        found.append({"name": name, "accuracy": [of_model.mean(1).tolist() for of_model in right]})
+    return {"picture": "stress.png", "chains": chains, "pairs": count, "adders": found}
 
 
 def portrait(model):

@@ -194,37 +194,34 @@ def tally(claims):
     return ", ".join(f"{n} {many.get(verdict, verdict) if n > 1 else verdict}" for verdict, n in counts.items())
 
 
-def shortest(records):
-    """The shortest sum that an adder of `records` gets wrong, in words; "none" where none was found."""
-    wrong = [record for record in records if record["digits"]]
-    return min(wrong, key=lambda record: record["digits"])["decided"] if wrong else "none"
+def of_row(row, settings, arms):
+    """A row of the report, judged: plain values, ready to print and draw. A step that never came is None.
 
-
-def of_row(row, settings, results, labels):
-    """A row of the report, judged: plain values, ready to print and draw.
-
-    `settings` are the row's, `results` {arm: [the record of each seed]}, `labels` {arm: its name}. A step
-    that never came is None.
+    `settings` are the row's, `arms` {arm: (its name, [the record of each seed])}.
     """
-    report, found = REPORT[row], judge(row, settings, results)
-    heading, level = f"Row {row} {report['title']}".lower(), report["level"]
-    anchor = "".join(c for c in heading if c.isalnum() or c in " -").replace(" ", "-")  # as GitHub names a heading
-    seeds = max(map(len, results.values()))
-    arms = []
-    for arm, records in results.items():
+    report, level, found = REPORT[row], REPORT[row]["level"], []
+    for label, records in arms.values():
         steps = {of: [reached(record, of) for record in records] for of in sorted({level, 1.0})}
         median = statistics.median_high(steps[level])
-        legend = f"{labels[arm] or 'measured'}: {'never' if median == math.inf else f'step {median}'}"
-        finite = {f"{of:.0%}": [None if step == math.inf else step for step in found] for of, found in steps.items()}
-        arms.append({"label": labels[arm], "legend": legend, "reached": finite, "wrong": shortest(records), "runs": records})
-    label_of = {as_read(arm): label for arm, label in labels.items()} | {None: None}
+        finite = {f"{of:.0%}": [step if step < math.inf else None for step in at] for of, at in steps.items()}
+        wrong = [record for record in records if record["digits"]]
+        found.append({
+            "label": label, "legend": f"{label or 'measured'}: {f'step {median}' if median < math.inf else 'never'}",
+            "reached": finite, "runs": records,
+            "wrong": min(wrong, key=lambda record: record["digits"])["decided"] if wrong else "none",
+        })  # fmt: skip
+    answered = judge(row, settings, {arm: records for arm, (_, records) in arms.items()})
+    label_of = {as_read(arm): label for arm, (label, _) in arms.items()} | {None: None}
     values = [(*at, None)[:3] for at in report["accuracy"]]
     diamonds = [[label_of[arm], step, value] for step, value, arm in values if arm in label_of]
+    heading = f"Row {row} {report['title']}".lower()
+    anchor = "".join(c for c in heading if c.isalnum() or c in " -").replace(" ", "-")  # as GitHub names a heading
+    seeds = max(len(records) for _, records in arms.values())
     return {
         "row": row, "title": report["title"], "anchor": anchor, "picture": f"{anchor}.png",
         "headline": f"{report['title']}: first step at {level:.0%}, median of {seeds} seed{'s' * (seeds > 1)}",
-        "says": report["says"], "claims": found, "verdict": tally(found) or NO_VERDICT,
-        "differences": differences(row, settings), "less_work": less_work(settings), "arms": arms,
+        "says": report["says"], "claims": answered, "verdict": tally(answered) or NO_VERDICT,
+        "differences": differences(row, settings), "less_work": less_work(settings), "arms": found,
         "diamonds": {"loss": [[None, *at] for at in report.get("loss", ())], "accuracy": diamonds},
     }  # fmt: skip
 
@@ -245,6 +242,7 @@ def overview(rows):
     """The picture of all verdicts: a line for each row, and one for each of its claims; none where there are no rows."""
     lines = []
     for row in rows:
-        lines.append({"claim": f"{row['row']}. {row['title']}", "verdict": "" if row["claims"] else row["verdict"], "answers": []})
+        verdict = "" if row["claims"] else row["verdict"]
+        lines.append({"claim": f"{row['row']}. {row['title']}", "verdict": verdict, "answers": []})
         lines += row["claims"]
     return lines and {"picture": "verdicts.png", "lines": lines}

@@ -163,8 +163,9 @@ def draw_decided(figure, decided):
     axes.set_xlabel("digits of the shortest pair found that the adder gets wrong; one of each group is written out\n"
                     "full: 100% right on random pairs at the last measurement; empty: less\n"
                     "* fewer pairs a step than the report")  # fmt: skip
+    short = f"a pair of {decided['most_digits']} digits or fewer"
     figure.suptitle(f"{decided['right']} of {decided['adders']} adders end at 100% on random pairs:\n"
-                    f"{decided['right_but_wrong']} of these are wrong on a pair of {decided['most_digits']} digits or fewer")  # fmt: skip
+                    f"{decided['right_but_wrong']} of these are wrong on {short}")  # fmt: skip
 
 
 def draw_stress(figure, stress):

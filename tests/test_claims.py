@@ -99,9 +99,11 @@ def test_a_row_is_only_judged_on_the_reports_settings():
 
 def test_a_row_is_judged_into_plain_values():
     never, early = record([0.0] * 50), record([0.0, 0.95] + [1.0] * 48)
+    early |= {"decided": "36 + 33 gives 79", "digits": 2}
     results = {1: [early, early], 2: [early, early], 3: [early, early], 4: [early, never], 9: [never, never]}
-    labels = {layers: f"{layers} layers" for layers in results}
-    row = claims.of_row(4, SETTINGS | {"layers": list(results)}, results, labels)
+    arms = {layers: (f"{layers} layers", records) for layers, records in results.items()}
+    row = claims.of_row(4, SETTINGS | {"layers": list(results)}, arms)
+    assert [arm["wrong"] for arm in row["arms"]] == ["36 + 33 gives 79"] * 4 + ["none"]
     assert (row["anchor"], row["picture"]) == ("row-4-rnn-with-1-to-4-layers", "row-4-rnn-with-1-to-4-layers.png")
     assert row["headline"] == "RNN with 1 to 4 layers: first step at 90%, median of 2 seeds"
     assert [arm["legend"] for arm in row["arms"]] == [*(f"{n} layers: step 20" for n in (1, 2, 3)), "4 layers: never", "9 layers: never"]
@@ -119,11 +121,6 @@ def test_row_10_is_judged_only_with_a_gpu():
 def test_where_a_row_works_less_is_said():
     assert claims.less_work(SETTINGS) == "nowhere: the report's batch, and all the steps"
     assert claims.less_work(SETTINGS | {"batch_size": 7}) == "7 pairs a step, the report had 100"
-
-
-def test_the_shortest_wrong_sum_is_shown():
-    wrong = [{"digits": None}, {"decided": "36 + 33 gives 79", "digits": 2}, {"decided": "1 + 1 gives 3", "digits": 1}]
-    assert claims.shortest(wrong) == "1 + 1 gives 3" and claims.shortest(wrong[:1]) == "none"
 
 
 def test_verdicts_are_tallied_in_words():

@@ -94,7 +94,7 @@ def test_a_tiny_full_run(tiny, capfd):
     assert claims.NO_GPU in page or torch.cuda.is_available()
     assert [digits for digits, _ in results["cost"]["devices"][0]["ms"]] == [3, 5]
     assert "| RNN, 1 layer | 2 of 2 seeds |" in page and "| GRU, 1 layer | 1 of 1 seeds |" in page
-    assert results["stress"]["adders"][1] == {"name": "a proven adder", "accuracy": [[1.0] * 3] * 2}
+    assert results["stress"]["adders"][1] == {"name": "a proven RNN", "accuracy": [[1.0] * 3] * 2}
     assert results["stress"]["adders"][0]["accuracy"][0][-1] == 0
     assert all(test["right"] == test["pairs"] for test in results["lengths"]["lengths"])
     model = pt.load(figures / "proven_rnn.pt")
