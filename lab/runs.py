@@ -84,16 +84,8 @@ def conduct(calls, finished, folder, sources, workers, scheduler=None):
 
 def finish(todo, submit, news, paths, finished):
     """Submit the calls {key: call}, the longest first, and keep and announce each result as it comes."""
-    shares = dict.fromkeys(todo, 0.0)
-    form = "{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
+    form, shares = "{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left", dict.fromkeys(todo, 0.0)
     bar = tqdm(total=sum(call.seconds for call in todo.values()), bar_format=form, smoothing=0, dynamic_ncols=True)
-
-    def advance(name, share, line=None):
-        bar.update(min(todo[name].seconds * (share - shares[name]), bar.total - bar.n))
-        shares[name] = share
-        if line and todo[name].spoken:
-            bar.write(f"{todo[name].title}: {line}")
-
     with contextlib.closing(bar):
         with ctrl_c_held():  # workers start here, and leave Ctrl-C to this process, which ends them
             longest_first = sorted(todo, key=lambda name: -todo[name].seconds)
@@ -101,14 +93,17 @@ def finish(todo, submit, news, paths, finished):
         while waiting:
             ended, _ = futures.wait(waiting, timeout=1, return_when=futures.FIRST_COMPLETED)
             while not news.empty():
-                advance(*news.get())
-            bar.refresh()
+                name, share, line = news.get()
+                shares[name] = max(share, shares[name])
+                if line and todo[name].spoken:
+                    bar.write(f"{todo[name].title}: {line}")
             for future in ended:
                 name = waiting.pop(future)
-                finished[name] = future.result()
+                finished[name], shares[name] = future.result(), 1.0
                 unkept = keep(paths[name], finished[name])
-                advance(name, 1.0)
                 bar.write(f"{todo[name].title}: {finished[name]['said']}{unkept}")
+            bar.n = min(bar.total, sum(todo[name].seconds * share for name, share in shares.items()))
+            bar.refresh()
 
 
 # ---------------------------------------------------------------------------------------------------
