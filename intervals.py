@@ -114,89 +114,85 @@ def rounding(n):
 
 
 def start(weights):
-    """The boxes before any digit: V_0 has b_hh alone, what the zero state makes, and V_1 is empty, in each layer.
+    """The boxes before any digit: V_0 has b_hh alone, what the zero state makes, in each layer; V_1, empty, is left out.
 
-    A layer's boxes are one tensor (2, 2 x gates x units), a row for each carry: the low ends, then the high ends
-    with the sign turned. So the smaller end is always the outer one, and an empty box ends at infinity.
+    A layer's boxes are one tensor (carries, 2, gates x units): for each carry the low ends, then the high ends with the
+    sign turned. So the smaller end is always the outer one.
     """
-    of_zero = [torch.cat((bias_hh, -bias_hh)) for *_, bias_hh in weights.layers]
-    return [torch.stack((ends, torch.full_like(ends, math.inf))) for ends in of_zero]
+    return [torch.stack((bias_hh, -bias_hh))[None] for *_, bias_hh in weights.layers]
 
 
 def propagate(weights, boxes, noise, scale=1.0):
     """One round of (1) to (4): (mid, rad) of the top layer's h in each triple, the boxes after it, and each layer's s.
 
-    Training may shrink the radii by `scale`; a proof never does.
+    The triples are all 200; in the first round, while V_1 is empty, the 100 without a carry. Training may shrink the
+    radii by `scale`; a proof never does.
     """
+    triples = (CARRY < len(boxes[0])).nonzero()[:, 0]
+    to_carry = [int((triples < 100).sum()), int((triples >= 100).sum())]  # how many lead to each
+    triples, carry = triples.to(boxes[0].device), CARRY[triples].to(boxes[0].device)
     mid, rad, after, kept = None, None, [], []
-    for (weight_ih, weight_hh, bias_ih, bias_hh), box, error in zip(weights.layers, boxes, weights.of_z):
+    for (weight_ih, weight_hh, bias_ih, bias_hh), box, of_z in zip(weights.layers, boxes, weights.of_z):
         if mid is None:
-            centre, radius = weights.first, error
+            u = both_ends(weights.first.index_select(0, triples), of_z)
         else:
-            centre, radius = mid @ weight_ih.T + bias_ih, rad @ weight_ih.abs().T + error
-        carried = CARRY[:, None].to(box.device) == 1
-        empty = box[1, 0] == math.inf  # then the triples with a carry do not count, whatever stands in for their box
-        v = (box.masked_fill(box == math.inf, 0.0) if empty else box).index_select(0, CARRY.to(box.device))
-        u = torch.cat((centre - radius, -centre - radius), 1)
-        uncounted = carried if empty else None
-        mid, rad, s = STEPS[weights.cell](u, v, noise + weights.of_h, weights.of_gate, scale, uncounted)
-        centre, radius = mid @ weight_hh.T + bias_hh, rad @ weight_hh.abs().T
-        ends = torch.cat((centre - radius, -centre - radius), 1)
-        if empty:
-            ends = ends.masked_fill(carried, math.inf)
-        joined = ends.unflatten(0, (2, 100)).min(1).values
-        of_zero = torch.cat((bias_hh, -bias_hh))  # the zero state's v is in V_0
-        after.append(torch.stack((torch.minimum(joined[0], of_zero), joined[1])))
+            u = both_ends(mid @ weight_ih.T + bias_ih, rad @ weight_ih.abs().T + of_z)
+        gates = (-1, weight_hh.shape[1])
+        u, v = u.unflatten(2, gates), box.index_select(0, carry).unflatten(2, gates)
+        h, s = STEPS[weights.cell](u, v, noise + weights.of_h, weights.of_gate, scale)
+        mid, rad = (h[:, 0] - h[:, 1]) / 2, (h[:, 0] + h[:, 1]) * (-scale / 2) + (noise + weights.of_h)
+        ends = both_ends(mid @ weight_hh.T + bias_hh, rad @ weight_hh.abs().T)
+        of_zero = torch.stack((bias_hh, -bias_hh))  # the zero state's v is in V_0
+        to_0, to_1 = (led.min(0).values for led in ends.split(to_carry))
+        after.append(torch.stack((torch.minimum(to_0, of_zero), to_1)))
         kept.append(s)
     return mid, rad, after, kept
 
 
+def both_ends(centre, radius):
+    """The ends of centre +- radius, (triples, 2, ...)."""
+    return torch.stack((centre - radius, -centre - radius), 1)
+
+
 # ---------------------------------------------------------------------------------------------------
-# A step of each cell: from the ends of W_ih u + b_ih, called u here, and of v to (mid, rad) of h, and s, what (6) and
-# (8) say. Ends are the low ones, then the high ones with the sign turned: so one line does both. `error` is e,
-# `of_gate` what rounding adds to a gate.
+# A step of each cell: from W_ih u + b_ih, called u here, and v to h before noise and rounding, and s, what (6) and (8)
+# say. Each is its ends, (triples, 2, gates, units): the low ones, then the high ones with the sign turned, so one line
+# does both. `error` is e, `of_gate` what rounding adds to a gate; s is drawn towards 0 by `scale`, in training.
 
 
-def rnn_step(u, v, error, of_gate, scale, uncounted):
-    """h = tanh(u + v), (2): tanh(z) = 2 sigmoid(2 z) - 1, and sooner. No s is needed."""
-    low, high_turned = torch.sigmoid(2 * (u + v)).chunk(2, 1)
-    return low - high_turned, (low + high_turned) * -scale + (scale + error), None
+def rnn_step(u, v, error, of_gate, scale):
+    """(2); no s is needed."""
+    return tanh(u + v)[:, :, 0], None
 
 
-def gru_step(u, v, error, of_gate, scale, uncounted):
+def gru_step(u, v, error, of_gate, scale):
     """(6) and (7)."""
-    r, z, _ = of_gates(u + v, 3)
-    n = tanh(of_gates(u, 3)[2] + times_gate(of_gates(v, 3)[2], r, of_gate)) - of_gate
+    r, z, _ = (u + v).unbind(2)
+    n = tanh(u[:, :, 2] + times_gate(v[:, :, 2], r, of_gate)) - of_gate
     keep = (torch.sigmoid(z[:, 1:]) - of_gate).clamp(min=0.0)  # 1 - z_high
-    s = bounds(n - error / keep, scale, uncounted)
+    s = (n - error / keep).min(0).values.clamp(max=0.0) * scale
     if of_gate and not (s > -LARGEST).all():
         n = n * math.nan  # the allowance for rounding does not hold
-    return mid_and_rad(n + (1 - keep) * (s - n), scale, error, s)
+    return n + (1 - keep) * (s - n), s
 
 
-def lstm_step(u, v, error, of_gate, scale, uncounted):
+def lstm_step(u, v, error, of_gate, scale):
     """(8) and (9)."""
-    i, f, g, o = of_gates(u + v, 4)
+    i, f, g, o = (u + v).unbind(2)
     added = times_gate(tanh(g) - of_gate, i, of_gate)
     keep = (torch.sigmoid(f[:, 1:]) - of_gate).clamp(min=2.0**-60)  # 1 - f_high; below, s is -LARGEST_C, or 0
     f_high = (torch.sigmoid(-f[:, 1:]) * (1 + of_gate)).clamp(max=1.0)
     most = torch.where(keep.min(0).values < GATE, LARGEST_C, 1.2 / keep.min(0).values)
     of_c = error + of_gate / 8 * (1 + f_high * most)
-    s = bounds((added - of_c) / keep, scale, uncounted).clamp(min=-LARGEST_C)
-    c = added + f_high * s - of_c
-    return mid_and_rad(times_gate(tanh(c) - of_gate, o, of_gate), scale, error, s)
+    s = (((added - of_c) / keep).min(0).values.clamp(max=0.0) * scale).clamp(min=-LARGEST_C)
+    return times_gate(tanh(added + f_high * s - of_c) - of_gate, o, of_gate), s
 
 
 STEPS = {"RNN": rnn_step, "GRU": gru_step, "LSTM": lstm_step}
 
 
-def of_gates(ends, gates):
-    """The ends of each gate, (triples, 2, units)."""
-    return ends.view(len(ends), 2, gates, -1).unbind(2)
-
-
 def tanh(ends):
-    """Of both ends at once, for it is odd."""
+    """Of both ends at once, for it is odd; as 2 s - 1 with a sigmoid s, which takes less time."""
     return 2 * torch.sigmoid(2 * ends) - 1
 
 
@@ -204,16 +200,3 @@ def times_gate(ends, gate, of_gate):
     """An interval times the sigmoid of another: of a product with a positive interval the ends are at the corners."""
     low, beside_high = (torch.sigmoid(gate) - of_gate).clamp(min=0.0).split(1, 1)  # the sigmoid, and 1 less it
     return low * ends.clamp(min=0.0) + (1 - beside_high) * ends.clamp(max=0.0)
-
-
-def bounds(ends, scale, uncounted):
-    """s: the outermost of the triples that count, and 0; in training drawn towards 0 by `scale`."""
-    if uncounted is not None:
-        ends = ends.masked_fill(uncounted[..., None], 0.0)
-    return ends.min(0).values.clamp(max=0.0) * scale
-
-
-def mid_and_rad(ends, scale, error, s):
-    """(mid, rad) of h, its radius shrunk by `scale`, then widened by `error`; and s."""
-    low, high_turned = ends.unbind(1)
-    return (low - high_turned) / 2, (low + high_turned) * (-scale / 2) + error, s

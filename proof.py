@@ -80,33 +80,26 @@ def worst_case_logits(weights, mid, rad):
     return (logits - logits.gather(1, right) + slack).scatter(1, right, 0.0)
 
 
-def margins_of(weights, mid, rad):
-    """The least margin (5) of each triple, (200,)."""
-    return -worst_case_logits(weights, mid, rad).scatter(1, intervals.RIGHT, -math.inf).amax(1)
-
-
 def invariant(weights, boxes, noise):
     """Boxes that hold every state, from `boxes` on, and the margins (200,) in them.
 
-    `boxes` must lie inside those sought: `start`'s do, and so do those of a smaller noise. Returns (boxes,
-    margins, whether the boxes are inductive, each layer's s).
+    `boxes` must lie inside those sought: `start`'s do, and so do those of a smaller noise. Returns (boxes, margins,
+    each layer's s, proven: whether the boxes are inductive and the margins positive; a NaN proves nothing).
     """
     for rounds in range(MOST_ROUNDS):
         mid, rad, after, kept = intervals.propagate(weights, boxes, noise)
-        if all((new >= old).all() for old, new in zip(boxes, after)):
-            return boxes, margins_of(weights, mid, rad), True, kept
-        if boxes[0][1, 0] < math.inf:
+        both = len(boxes[0]) == 2  # V_1 is not empty any more
+        inductive = both and all((new >= old).all() for old, new in zip(boxes, after))
+        if inductive:
+            break
+        if both:
             # Growth that shrinks by a factor f a round ends within 1 / (1 - f) times itself. To go further
             # at once is safe, the check above is all that counts, but too far and the boxes never settle.
             stretch = 1 + rounds / 4
             after = [old + stretch * (new - old).clamp(max=0) for old, new in zip(boxes, after)]
         boxes = after
-    return boxes, margins_of(weights, mid, rad), False, kept
-
-
-def is_proven(margins, inductive):
-    """Whether boxes with these margins prove the adder right; a NaN never does."""
-    return inductive and bool((margins > 0).all())
+    margins = -worst_case_logits(weights, mid, rad).scatter(1, intervals.RIGHT, -math.inf).amax(1)
+    return boxes, margins, kept, inductive and bool((margins > 0).all())
 
 
 @torch.no_grad()
@@ -116,12 +109,11 @@ def prove(model):
     Returns a `Proof`. Raises ValueError for a cell that is none of the report's.
     """
     weights = intervals.exact_weights_of(model)
-    boxes, margins, inductive, kept = invariant(weights, intervals.start(weights), 0.0)
-    proven = is_proven(margins, inductive)
+    boxes, margins, kept, proven = invariant(weights, intervals.start(weights), 0.0)
     least = int(margins.argmin())
     triple = tuple(int(part[least]) for part in (intervals.DIGIT_1, intervals.DIGIT_2, intervals.CARRY))
     noise = most_noise(weights, boxes) if proven else 0.0
-    ends = [(box[:, : box.shape[1] // 2], -box[:, box.shape[1] // 2 :]) for box in boxes]
+    ends = [(box[:, 0], -box[:, 1]) for box in boxes]
     in_order = torch.empty_like(margins).scatter(0, intervals.ORDER, margins).view(2, 10, 10)
     kept = [None if s is None else (s[0], -s[1]) for s in kept]
     return Proof(proven, float(margins.min()), noise, None if proven else triple, in_order, ends, kept)
@@ -135,8 +127,8 @@ def most_noise(weights, boxes):
     tolerated, refuted = 0.0, 0.04
     while refuted - tolerated > max(refuted / 7.9, 1e-6):
         noise = (tolerated + refuted) / 2
-        found, margins, inductive, _ = invariant(weights, boxes, noise)
-        if is_proven(margins, inductive):
+        found, _, _, proven = invariant(weights, boxes, noise)
+        if proven:
             tolerated, boxes = noise, found
         else:
             refuted = noise
@@ -241,45 +233,45 @@ def search(model, digits, width):
 
     def step(index):  # a state and a pair of digits, 100 x state + 10 x digit + digit -> (margin, carry, hidden)
         state, a, b = index // 100, index % 100 // 10, index % 10
-        logits, after = model.read(a[:, None], b[:, None], of_states(hidden, lambda h: h[:, state]))
+        if isinstance(hidden, tuple):  # an LSTM's (h, c)
+            before = tuple(part[:, state] for part in hidden)
+        else:
+            before = hidden if hidden is None else hidden[:, state]
+        logits, after = model.read(a[:, None], b[:, None], before)
         total, logits = a + b + carry[state], logits[:, 0]
         right = total[:, None] % 10
         margin = logits.gather(1, right) - logits.scatter(1, right, -math.inf).amax(1, True)
         return margin[:, 0].nan_to_num(-math.inf), total // 10, after
 
+    def longer(index):  # the numbers that it stands for
+        (number_1, number_2), digit = numbers[index // 100], 10**place
+        return number_1 + index % 100 // 10 * digit, number_2 + index % 10 * digit
+
     for place in range(digits):
         pieces = [step(index)[:2] for index in torch.arange(100 * len(carry), device=device).split(PIECE)]
         margin, carry_after = (torch.cat(part) for part in zip(*pieces))
         order = torch.argsort(margin, stable=True)
-        for index in order[: min(100, int((margin <= 0).sum()))].tolist():
-            number_1, number_2 = longer(numbers[index // 100], index % 100, place)
+        for number_1, number_2 in map(longer, order[: min(100, int((margin <= 0).sum()))].tolist()):
             for top in (0, 10 ** (place + 1)):  # zeros on top may go unread by `pt.add`; another digit there does not
                 if pt.add(model, number_1 + top, number_2) != number_1 + top + number_2:
                     return number_1 + top, number_2
         kept = torch.cat([order[carry_after[order] == which][: width // 2] for which in (0, 1)])
         _, carry, hidden = step(kept)
-        numbers = [longer(numbers[index // 100], index % 100, place) for index in kept.tolist()]
+        numbers = list(map(longer, kept.tolist()))
     return None
 
 
-def longer(pair, digits, place):
-    """A pair of numbers with one more digit each, at `place`: the tens and the ones of `digits`."""
-    return pair[0] + digits // 10 * 10**place, pair[1] + digits % 10 * 10**place
-
-
-def of_states(hidden, change):
-    """`change` done to the hidden state, that of a cell with one (RNN, GRU) or two (LSTM); None stays."""
-    return tuple(map(change, hidden)) if isinstance(hidden, tuple) else hidden if hidden is None else change(hidden)
-
-
 class Decision(NamedTuple):
-    """What `decide` found out about an adder."""
+    """What `decide` found out about an adder; in words: proven, undecided, or the sum that goes wrong."""
 
     verdict: str  # "proven", "wrong" or "undecided"
     proof: Proof | None = None  # where proven
     pair: tuple | None = None  # where wrong: two numbers,
     answer: int | None = None  # what the adder says is their sum,
     share: float | None = None  # and the share of all random pairs that end as they do up to its wrong digit
+
+    def __str__(self):
+        return "{} + {} gives {}".format(*self.pair, self.answer) if self.pair else self.verdict
 
 
 def decide(model, digits=12):

@@ -68,12 +68,8 @@ def train_adder(settings, progress):
 
 def decided(found):
     """A `proof.Decision` as plain values: "decided" in words, and of a wrong pair "digits", those of its longer number."""
-    wrong = found.verdict == "wrong"
-    return {
-        "decided": f"{found.pair[0]} + {found.pair[1]} gives {found.answer}" if wrong else found.verdict,
-        "digits": len(str(max(found.pair))) if wrong else None,
-        "pair": found.pair, "answer": found.answer, "share": found.share,
-    }  # fmt: skip
+    digits = len(str(max(found.pair))) if found.pair else None
+    return {"decided": str(found), "digits": digits, "pair": found.pair, "answer": found.answer, "share": found.share}
 
 
 def prove_adder(settings, progress):
