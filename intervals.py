@@ -114,7 +114,7 @@ def rounding(n):
 
 
 def start(weights):
-    """The boxes before any digit: V_0 has b_hh alone, what the zero state makes, in each layer; V_1, empty, is left out.
+    """The boxes before any digit: in each layer V_0 has b_hh alone, of the zero state; V_1, empty, is left out.
 
     A layer's boxes are one tensor (carries, 2, gates x units): for each carry the low ends, then the high ends with the
     sign turned. So the smaller end is always the outer one.

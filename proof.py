@@ -9,8 +9,8 @@ ending in carry c can reach. The zero state, where every sum begins, is in S_0; 
 a + b + c >= 10. If in each of the 200 triples, from every state in S_c, the digit (a + b + c) mod 10 has the
 largest logit, then every sum is right, by induction over its digits.
 
-**The boxes.** S_c is not known, but sets that contain it are enough: one interval for each unit of v = W_hh h + b_hh (of
-all gates), for each layer and carry (not of h: this is where the recurrence is tight). With V_c the boxes and u the
+**The boxes.** S_c is not known, but sets that contain it are enough: one interval for each unit of v = W_hh h + b_hh,
+of all gates, for each layer and carry (not of h: this is where the recurrence is tight). With V_c the boxes and u the
 input of a layer (for the first, one of 100 known vectors; above it, the layer below), for the tanh RNN
 
     z = W_ih u + b_ih + v                 v in V_c                                               (1)

@@ -2,9 +2,9 @@
 
     python source.py
 
-trains all that ROWS lists and decides the claims of the report, trains adders that are proven right for
-numbers of any length, and leaves in figures/ the pictures, every number behind them (results.json), and a page
-(README.md). Change a constant below and run it again: figures and page follow.
+trains all that ROWS lists and decides the claims of the report, trains adders that are proven right for numbers of any
+length, and leaves in figures/ the pictures, every number behind them (results.json), and a page (README.md). Change a
+constant below and run it again: figures and page follow.
 """
 
 import json
@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,6 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # Worker processes that share the runs, one torch thread each.
 WORKERS = os.cpu_count()
 
-# A run of 100 digits stops once the accuracy was 1.0 at this many measurements in a row.
-STOP_AFTER = 5
-
 # What is trained, row by row of the report's experiments. The first lines are the settings of the simple
 # adder, each row says what differs, and whatever stands in a list is compared, one curve each.
 SETTINGS = {
@@ -56,7 +54,7 @@ SETTINGS = {
     "stop_after": None,  # end a run after this many measurements of 1.0 in a row; None: never
     "seeds": SEEDS,  # one run for each
 }
-FINAL_MODEL = SETTINGS | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 200, "stop_after": STOP_AFTER}
+FINAL_MODEL = SETTINGS | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 200, "stop_after": 5}
 # Long numbers. Pairs and steps chosen by trial on the seeds 0 to 4. With 5 pairs of 1000 digits a step all were at a
 # steady 1.0 by step 800, with 10 too, at twice the cost; with one pair of 5000 digits by step 2150, with two by 1650.
 LONG = SETTINGS | {"test_size": 100, "measure_every": 50, "stop_after": 3, "seeds": SEEDS[:5]}
@@ -67,7 +65,7 @@ ROWS = {
     4: SETTINGS | {"layers": [1, 2, 3, 4], "steps": 500},
     5: SETTINGS | {"cell": "GRU", "layers": [1, 2, 3, 4], "steps": 500},
     6: SETTINGS | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500, "batch_size": 25}
-    | {"test_size": 100, "stop_after": STOP_AFTER, "seeds": SEEDS[:5]},
+    | {"test_size": 100, "stop_after": 5, "seeds": SEEDS[:5]},
     7: SETTINGS | {"layers": 3, "lr": np.logspace(-5, -1, 10).tolist(), "steps": 500},
     8: SETTINGS | {"layers": 3, "lr": np.logspace(-2.2, -1.8, 5).tolist(), "steps": 400},
     9: FINAL_MODEL,
@@ -147,7 +145,7 @@ def planned():
 
 def arm_calls(constant, name, function, row):
     """{arm: a call of `function` for each seed} of `row`, settings that stand in `constant`, which errors name."""
-    calls, spoken = {}, name in [f"row {row}" for row in MAIN_ROWS]
+    calls, spoken = {}, name in map("row {}".format, MAIN_ROWS)
     try:
         for arm, (label, settings) in trials.arms({"device": DEVICE} | row).items():
             seconds, title = trials.check(function, settings, row["seeds"]), f"{name}, {label}".removesuffix(", ")
@@ -161,14 +159,9 @@ def arm_calls(constant, name, function, row):
     return calls
 
 
-def flat(by_arm):
-    """The calls of all arms, in a list."""
-    return [call for calls in by_arm.values() for call in calls]
-
-
 def conduct(plan):
     """Have every call of a plan finished; returns how many were kept from before."""
-    calls = [call for by_arm in plan.values() for call in flat(by_arm)]
+    calls = [call for by_arm in plan.values() for calls in by_arm.values() for call in calls]
     return runs.conduct(calls, finished, KEPT, SOURCES, WORKERS, SCHEDULER)
 
 
@@ -214,17 +207,16 @@ def exact_main():
     """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
     plan, part = {name: by_arm for name, by_arm in planned().items() if not name.startswith("row")}, {}
     conduct(plan)
-    adders, groups = {name: list(map(adder, flat(plan[name]))) for name in STRESSED}, []
+    adders, groups = {name: list(map(adder, chain(*plan[name].values()))) for name in STRESSED}, []
     for cell in PROVEN_SEEDS:
         by_layers = plan[f"for the proof, {cell}"]
-        proven = [adder(call) for call in flat(by_layers) if finished[runs.key(call)]["proven"]]
+        proven = [adder(call) for call in chain(*by_layers.values()) if finished[runs.key(call)]["proven"]]
         adders |= {f"a proven {cell}": proven} if proven else {}
         for layers, calls in by_layers.items():
             groups.append({"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)})
     if STRESSED:
-        some = dict(list(adders.items())[: len(STRESSED) + 1])
-        part["stress"] = trials.stress(some, CHAINS, CHAIN_PAIRS)
-    for record in records(flat(plan.get("the check", {}))):
+        part["stress"] = trials.stress(dict(list(adders.items())[: len(STRESSED) + 1]), CHAINS, CHAIN_PAIRS)
+    for record in records(chain(*plan.get("the check", {}).values())):
         part["lengths"] = record | {"picture": "lengths.png", "trained_at": proof.DIGITLEN, "peers": claims.PEERS}
     if groups:
         shown = [name for name in adders if name not in list(STRESSED)[1:]]
@@ -249,7 +241,7 @@ def decided():
     """Every adder that was trained, each once, decided: in groups, a row or a recipe each."""
     groups, seen = [], set()
     for name, by_arm in planned().items():
-        new = {runs.key(call): call for call in flat(by_arm) if runs.key(call) not in seen}
+        new = {runs.key(call): call for call in chain(*by_arm.values()) if runs.key(call) not in seen}
         seen |= new.keys()
         fewer = any(call.settings.get("batch_size", 100) < 100 for call in new.values())
         groups.append((name, [record for record in records(new.values()) if "decided" in record], fewer))

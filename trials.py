@@ -23,9 +23,9 @@ TRAINING = ("digitlen", "batch_size", "test_size", "measure_every", "pairs", "st
 
 # Each setting in words; "seeds", those of a row, may stand beside them.
 WORDS = {
-    "digitlen": "{} digits", "cell": "{}", "layers": "{} layers", "lr": "lr {}", "steps": "{} steps",
+    "digitlen": "{} digits", "cell": "{}", "layers": "{} layers", "lr": "lr {}", "steps": "{} steps", "device": "{}",
     "batch_size": "{} pairs a step", "test_size": "{} test pairs", "measure_every": "measured every {} steps",
-    "pairs": "{} pairs", "stop_after": "stops after {} measurements of 1.0 in a row", "seeds": "seeds {}", "device": "{}",
+    "pairs": "{} pairs", "stop_after": "stops after {} measurements of 1.0 in a row", "seeds": "seeds {}",
 }  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def train_adder(settings, progress):
 
 
 def decided(found):
-    """A `proof.Decision` as plain values: "decided" in words, and of a wrong pair "digits", those of its longer number."""
+    """A `proof.Decision` as plain values: "decided" in words, "digits" those of a wrong pair's longer number."""
     digits = len(str(max(found.pair))) if found.pair else None
     return {"decided": str(found), "digits": digits, "pair": found.pair, "answer": found.answer, "share": found.share}
 
@@ -263,6 +263,6 @@ def count_decided(groups):
     verdicts = ["wrong" if adder["digits"] else adder["decided"] for adder in every]
     wrong = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
     return found and {
-        "picture": "decided.png", "groups": found, "adders": len(every), "right": sum(adder["right"] for adder in every),
-        "right_but_wrong": len(wrong), "most_digits": max(wrong, default=0),
+        "picture": "decided.png", "groups": found, "adders": len(every),
+        "right": sum(adder["right"] for adder in every), "right_but_wrong": len(wrong), "most_digits": max(wrong, default=0),
     } | {verdict: verdicts.count(verdict) for verdict in ("wrong", "proven", "undecided")}  # fmt: skip

@@ -176,16 +176,6 @@ def fewer_pairs(settings):
     return settings["batch_size"] < REPORT[1]["settings"]["batch_size"]
 
 
-def less_work(settings):
-    """Where a row works less than the report did, in words."""
-    said = []
-    if fewer_pairs(settings):
-        said.append(f"{settings['batch_size']} pairs a step, the report had {REPORT[1]['settings']['batch_size']}")
-    if settings["stop_after"]:
-        said.append("runs stop at a steady 1.0 (and are drawn at their last value from there)")
-    return "; ".join(said) or "nowhere: the report's batch, and all the steps"
-
-
 def tally(claims):
     """The verdicts on a list of claims in one line: "2 hold, 1 does not hold"."""
     found = [claim["verdict"] for claim in claims]
@@ -221,7 +211,7 @@ def of_row(row, settings, arms):
         "row": row, "title": report["title"], "anchor": anchor, "picture": f"{anchor}.png",
         "headline": f"{report['title']}: first step at {level:.0%}, median of {seeds} seed{'s' * (seeds > 1)}",
         "says": report["says"], "claims": answered, "verdict": tally(answered) or NO_VERDICT,
-        "differences": differences(row, settings), "less_work": less_work(settings), "arms": found,
+        "differences": differences(row, settings), "fewer_pairs": fewer_pairs(settings), "arms": found,
         "diamonds": {"loss": [[None, *at] for at in report.get("loss", ())], "accuracy": diamonds},
     }  # fmt: skip
 
@@ -239,7 +229,7 @@ def of_costs(costs, kinds):
 
 
 def overview(rows):
-    """The picture of all verdicts: a line for each row, and one for each of its claims; none where there are no rows."""
+    """The picture of all verdicts: a line for each of `rows`, and one for each of its claims."""
     lines = []
     for row in rows:
         verdict = "" if row["claims"] else row["verdict"]

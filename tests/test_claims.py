@@ -109,18 +109,14 @@ def test_a_row_is_judged_into_plain_values():
     assert [arm["legend"] for arm in row["arms"]] == [*(f"{n} layers: step 20" for n in (1, 2, 3)), "4 layers: never", "9 layers: never"]
     assert row["arms"][3]["reached"] == {"90%": [20, None], "100%": [30, None]}
     assert ["3 layers", 190, 0.9] in row["diamonds"]["accuracy"] and row["diamonds"]["loss"] == []
-    assert row["claims"][0]["answers"] == [True, False]
+    assert row["claims"][0]["answers"] == [True, False] and not row["fewer_pairs"]
+    assert claims.of_row(4, SETTINGS | {"batch_size": 7}, arms)["fewer_pairs"]
 
 
 def test_row_10_is_judged_only_with_a_gpu():
     assert claims.of_costs({("cpu", 10): [5.0] * 5}, {"cpu": "abacus"})["verdict"] == claims.NO_GPU
     costs = {("cpu", 10): [5.0] * 5, ("cpu", 100): [40.0] * 5, ("cuda", 10): [2.0] * 5, ("cuda", 100): [2.0] * 5}
     assert [claim["verdict"] for claim in claims.of_costs(costs, {"cpu": "abacus", "cuda": "a GPU"})["claims"]] == ["does not hold", "holds"]
-
-
-def test_where_a_row_works_less_is_said():
-    assert claims.less_work(SETTINGS) == "nowhere: the report's batch, and all the steps"
-    assert claims.less_work(SETTINGS | {"batch_size": 7}) == "7 pairs a step, the report had 100"
 
 
 def test_verdicts_are_tallied_in_words():
