@@ -21,13 +21,6 @@ import pt
 # The settings that `pt.train` takes too.
 TRAINING = ("digitlen", "batch_size", "test_size", "measure_every", "pairs", "stop_after")
 
-# Each setting in words; "seeds", those of a row, may stand beside them.
-WORDS = {
-    "digitlen": "{} digits", "cell": "{}", "layers": "{} layers", "lr": "lr {}", "steps": "{} steps", "device": "{}",
-    "batch_size": "{} pairs a step", "test_size": "{} test pairs", "measure_every": "measured every {} steps",
-    "pairs": "{} pairs", "stop_after": "stops after {} measurements of 1.0 in a row", "seeds": "seeds {}",
-}  # fmt: skip
-
 
 def train_adder(settings, progress):
     """Train one new adder as `settings` say, and decide it.
@@ -192,12 +185,10 @@ def in_words(row):
 
 
 def describe(field, value):
-    """A setting in words: "3 layers", "GRU", "lr 0.01"."""
-    if (field, value) in (("layers", 1), ("stop_after", None)):
-        return "1 layer" if value else "runs all its steps"
-    if field == "seeds":
-        value = ", ".join(map(str, value))
-    return WORDS[field].format(f"{value:.3g}" if isinstance(value, float) else value)
+    """A setting in words: "3 layers", "GRU", and others by their name, "lr 0.01"."""
+    if field == "layers":
+        return f"{value} layer{'s' * (value != 1)}"
+    return value if field == "cell" else f"{field} {value:.3g}" if isinstance(value, float) else f"{field} {value}"
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -264,5 +255,6 @@ def count_decided(groups):
     wrong = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
     return found and {
         "picture": "decided.png", "groups": found, "adders": len(every),
-        "right": sum(adder["right"] for adder in every), "right_but_wrong": len(wrong), "most_digits": max(wrong, default=0),
+        "right": sum(adder["right"] for adder in every),
+        "right_but_wrong": len(wrong), "most_digits": max(wrong, default=0),
     } | {verdict: verdicts.count(verdict) for verdict in ("wrong", "proven", "undecided")}  # fmt: skip
