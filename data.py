@@ -13,14 +13,17 @@ Numbers are Python's own integers, so the sum that labels a pair is exact at any
 
 import decimal
 import operator
-import random
 import sys
+from random import Random
 from reprlib import repr as brief  # leaves out the middle of a long number
 
 import numpy as np
 
 # Python refuses to print integers over 4300 digits unless told otherwise; ours have any length.
 sys.set_int_max_str_digits(0)
+
+# What all pairs are drawn from. A generator of our own: in a cluster's worker other threads draw from Python's.
+random = Random()
 
 
 def check_at_least(name, value, least):
@@ -33,7 +36,7 @@ def gen_data_batch(batch_size, start, end):
     """Draw random pairs, uniform over [start, end], both ends included.
 
     Returns three lists of `batch_size` integers: (numbers_1, numbers_2, results), the last one their
-    sums. Uses Python's global `random` state. Raises ValueError for a bad size or an empty range.
+    sums. Draws from `data.random`. Raises ValueError for a bad size or an empty range.
     """
     check_at_least("batch_size", batch_size, 1)
     check_at_least("start", start, 0)
@@ -108,7 +111,7 @@ def gen_carry_rich_batch(batch_size, digitlen):
 
     In a uniform pair only one position in ten has digits that sum to 9 and so passes a carry on. Here
     each pair draws its own share of such positions, uniform over [0, 1]; the other positions are
-    uniform. Returns and raises as `gen_data_batch`, and uses the same `random` state.
+    uniform. Returns and raises as `gen_data_batch`, and draws from the same.
     """
     check_at_least("batch_size", batch_size, 1)
     check_at_least("digitlen", digitlen, 1)

@@ -7,7 +7,6 @@ sum at each position.
 import functools
 import math
 import os
-import random
 
 import numpy as np
 import torch
@@ -241,7 +240,7 @@ def seed_everything(seed):
 
     TF32 is off too: a GPU's float32 is then a float32.
     """
-    random.seed(seed)
+    data.random.seed(seed)
     torch.manual_seed(seed)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

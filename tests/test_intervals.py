@@ -3,7 +3,6 @@
 import copy
 import itertools
 import math
-import random
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 from adders import proven_adder
 
+import data
 import intervals
 import proof
 from data import carry_rich_digits
@@ -140,7 +140,7 @@ def test_the_allowance_covers_float32_against_float64(cell, layers):
     # allowed is what the step's own intervals widen to, around the exact point.
     model = copy.deepcopy(proven_adder(layers, 0, cell)[0]).requires_grad_(False)
     weights = intervals.exact_weights_of(model)
-    random.seed(4)
+    data.random.seed(4)
     tensors = [torch.from_numpy(np.pad(d, ((0, 0), (0, 1))).astype(np.int64)) for d in carry_rich_digits(100, 100)]
     h, c = proof.states(model, *tensors)
     inputs = model.pairs().detach()[10 * tensors[0].T + tensors[1].T].double()

@@ -1,7 +1,6 @@
 """The adder against counts by hand, PyTorch's own recurrence and Python's sums; training, for real."""
 
 import math
-import random
 
 import pytest
 import torch
@@ -152,7 +151,7 @@ def test_bad_arguments_of_train_and_evaluate_are_named():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_the_same_training_on_cuda():
-    random.seed(0)
+    data.random.seed(0)
     cuda0 = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     model = myPTRNNModel().to(cuda0)
     optimizer = torch.optim.Adam(params=model.parameters(), lr=0.01)

@@ -1,6 +1,8 @@
 """Each long call, small: its record, and that the same settings give it again; bad settings named before any work."""
 
 import math
+import random
+import threading
 
 import numpy as np
 import pytest
@@ -59,6 +61,22 @@ def test_the_same_settings_give_the_same_curves_bit_for_bit():
     other = train_adder(SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2, "seed": 1}, quiet)
     assert first["loss"] == again["loss"] != other["loss"]
     assert all(torch.equal(tensor, again["weights"][name]) for name, tensor in first["weights"].items())
+
+
+def test_another_thread_that_draws_changes_nothing():
+    # as those of a Dask worker do
+    quietly, ended = train_adder(SETTINGS, quiet), threading.Event()
+
+    def draw():
+        while not ended.wait(0.001):
+            random.random()
+
+    other = threading.Thread(target=draw)
+    other.start()
+    disturbed = train_adder(SETTINGS, quiet)
+    ended.set()
+    other.join()
+    assert disturbed["loss"] == quietly["loss"] and disturbed["accuracy"] == quietly["accuracy"]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_says_why():
