@@ -138,12 +138,13 @@ def propagate(weights, boxes, noise, scale=1.0):
         else:
             u = both_ends(mid @ weight_ih.T + bias_ih, rad @ weight_ih.abs().T + of_z)
         gates = (-1, weight_hh.shape[1])
-        u, v = u.unflatten(2, gates), box.index_select(0, carry).unflatten(2, gates)
-        h, s = STEPS[weights.cell](u, v, noise + weights.of_h, weights.of_gate, scale)
-        mid, rad = (h[:, 0] - h[:, 1]) / 2, (h[:, 0] + h[:, 1]) * (-scale / 2) + (noise + weights.of_h)
-        ends = both_ends(mid @ weight_hh.T + bias_hh, rad @ weight_hh.abs().T)
+        u, v = u.unflatten(2, gates), box.index_select(0, carry).unflatten(2, gates)  # whose sum is z (1)
+        widening = noise + weights.of_h
+        h, s = STEPS[weights.cell](u, v, widening, weights.of_gate, scale)  # (2), or (6) to (9)
+        mid, rad = (h[:, 0] - h[:, 1]) / 2, (h[:, 0] + h[:, 1]) * (-scale / 2) + widening
+        ends = both_ends(mid @ weight_hh.T + bias_hh, rad @ weight_hh.abs().T)  # (3)
         of_zero = torch.stack((bias_hh, -bias_hh))  # the zero state's v is in V_0
-        to_0, to_1 = (led.min(0).values for led in ends.split(to_carry))
+        to_0, to_1 = (led.min(0).values for led in ends.split(to_carry))  # (4)
         after.append(torch.stack((torch.minimum(to_0, of_zero), to_1)))
         kept.append(s)
     return mid, rad, after, kept
@@ -161,31 +162,31 @@ def both_ends(centre, radius):
 
 
 def rnn_step(u, v, error, of_gate, scale):
-    """(2); no s is needed."""
-    return tanh(u + v)[:, :, 0], None
+    """h = tanh(z); no s is needed."""
+    return tanh(u + v)[:, :, 0], None  # (2)
 
 
 def gru_step(u, v, error, of_gate, scale):
-    """(6) and (7)."""
+    """h = (1 - z) n + z h, with h in s."""
     r, z, _ = (u + v).unbind(2)
     n = tanh(u[:, :, 2] + times_gate(v[:, :, 2], r, of_gate)) - of_gate
     keep = (torch.sigmoid(z[:, 1:]) - of_gate).clamp(min=0.0)  # 1 - z_high
-    s = (n - error / keep).min(0).values.clamp(max=0.0) * scale
+    s = (n - error / keep).min(0).values.clamp(max=0.0) * scale  # (6)
     if of_gate and not (s > -LARGEST).all():
         n = n * math.nan  # the allowance for rounding does not hold
-    return n + (1 - keep) * (s - n), s
+    return n + (1 - keep) * (s - n), s  # (7)
 
 
 def lstm_step(u, v, error, of_gate, scale):
-    """(8) and (9)."""
+    """h = o tanh(f c + i g), with c in s."""
     i, f, g, o = (u + v).unbind(2)
     added = times_gate(tanh(g) - of_gate, i, of_gate)
     keep = (torch.sigmoid(f[:, 1:]) - of_gate).clamp(min=2.0**-60)  # 1 - f_high; below, s is -LARGEST_C, or 0
     f_high = (torch.sigmoid(-f[:, 1:]) * (1 + of_gate)).clamp(max=1.0)
     most = torch.where(keep.min(0).values < GATE, LARGEST_C, 1.2 / keep.min(0).values)
     of_c = error + of_gate / 8 * (1 + f_high * most)
-    s = (((added - of_c) / keep).min(0).values.clamp(max=0.0) * scale).clamp(min=-LARGEST_C)
-    return times_gate(tanh(added + f_high * s - of_c) - of_gate, o, of_gate), s
+    s = (((added - of_c) / keep).min(0).values.clamp(max=0.0) * scale).clamp(min=-LARGEST_C)  # (8)
+    return times_gate(tanh(added + f_high * s - of_c) - of_gate, o, of_gate), s  # (9)
 
 
 STEPS = {"RNN": rnn_step, "GRU": gru_step, "LSTM": lstm_step}

@@ -178,9 +178,9 @@ def arms(row):
 
 
 def in_words(row):
-    """What a row of settings does not compare, in words."""
+    """What a row of settings does not compare, in words; what is None is left out."""
     fixed = {field: value for field, value in row.items() if field == "seeds" or not isinstance(value, list)}
-    return ", ".join(itertools.starmap(describe, fixed.items()))
+    return ", ".join(describe(field, value) for field, value in fixed.items() if value is not None)
 
 
 def describe(field, value):

@@ -142,7 +142,8 @@ def judge(row, settings, results):
     claimed = next((value for value in REPORT[row]["settings"].values() if isinstance(value, list)), results)
     by_arm = {arm: records for arm, records in results.items() if as_read(arm) in claimed}
     by_seed = [dict(zip(by_arm, records)) for records in zip(*by_arm.values())]
-    note = f"with {settings['batch_size']} pairs a step" if fewer_pairs(settings) else ""
+    pairs = settings["batch_size"]
+    note = f"with {pairs} pair{'s' * (pairs > 1)} a step" if fewer_pairs(settings) else ""
     asked = REPORT[row]["claims"].items()
     return [judged(claim, [is_true(arms, **question) for arms in by_seed], note) for claim, question in asked]
 
