@@ -15,6 +15,7 @@ NO_GPU = "not measured: there was no GPU"
 SAID = tomllib.loads(Path(__file__).with_name("report.toml").read_text(encoding="utf-8"))
 PEERS, CUDA = SAID.pop("peers"), SAID.pop("10")
 REPORT = {int(row): said | {"settings": SAID["1"]["settings"] | said["settings"]} for row, said in SAID.items()}
+PAIRS = REPORT[1]["settings"]["batch_size"]  # a step; claims of a row that takes fewer are about that
 
 
 def reached(record, level=1.0, times=1):
@@ -143,7 +144,7 @@ def judge(row, settings, results):
     by_arm = {arm: records for arm, records in results.items() if as_read(arm) in claimed}
     by_seed = [dict(zip(by_arm, records)) for records in zip(*by_arm.values())]
     pairs = settings["batch_size"]
-    note = f"with {pairs} pair{'s' * (pairs > 1)} a step" if fewer_pairs(settings) else ""
+    note = f"with {pairs} pair{'s' * (pairs > 1)} a step" if pairs < PAIRS else ""
     asked = REPORT[row]["claims"].items()
     return [judged(claim, [is_true(arms, **question) for arms in by_seed], note) for claim, question in asked]
 
@@ -170,11 +171,6 @@ def differences(row, settings):
         if not same:
             found.append(f"{field} is {ours}, the report's is {report}")
     return found
-
-
-def fewer_pairs(settings):
-    """Whether a row trains on fewer pairs a step than the report: then its claims are about that."""
-    return settings["batch_size"] < REPORT[1]["settings"]["batch_size"]
 
 
 def tally(claims):
@@ -212,7 +208,7 @@ def of_row(row, settings, arms):
         "row": row, "title": report["title"], "anchor": anchor, "picture": f"{anchor}.png",
         "headline": f"{report['title']}: first step at {level:.0%}, median of {seeds} seed{'s' * (seeds > 1)}",
         "says": report["says"], "claims": answered, "verdict": tally(answered) or NO_VERDICT,
-        "differences": differences(row, settings), "fewer_pairs": fewer_pairs(settings), "arms": found,
+        "differences": differences(row, settings), "fewer_pairs": settings["batch_size"] < PAIRS, "arms": found,
         "diamonds": {"loss": [[None, *at] for at in report.get("loss", ())], "accuracy": diamonds},
     }  # fmt: skip
 

@@ -69,20 +69,15 @@ def draw_verdicts(figure, verdicts):
 
 
 def draw_row(figure, row):
-    """The loss and accuracy of a row."""
-    figure.set_size_inches(10, 4)
-    figure.suptitle(row["headline"], fontsize=12)
-    draw_curves(figure, row["arms"], row["diamonds"])
-
-
-def draw_curves(figure, arms, diamonds):
     """Loss and accuracy against step: a line for the median over each arm's runs, a band for their range.
 
-    An arm has "label", "legend" and "runs"; `diamonds`, {"loss", "accuracy": [(label or None, step, value)]},
-    are the report's values.
+    `row` has a "headline", "arms", each with "label", "legend" and "runs", and "diamonds", the report's values,
+    {"loss", "accuracy": [(label or None, step, value)]}.
     """
-    panels = dict(zip(("loss", "accuracy"), figure.subplots(1, 2)))
-    arms = [arm for arm in arms if any(run["measured_at"] for run in arm["runs"])]
+    figure.set_size_inches(10, 4)
+    figure.suptitle(row["headline"], fontsize=12)
+    panels, diamonds = dict(zip(("loss", "accuracy"), figure.subplots(1, 2))), row["diamonds"]
+    arms = [arm for arm in row["arms"] if any(run["measured_at"] for run in arm["runs"])]
     colour_of = dict(zip((arm["label"] for arm in arms), colours(len(arms))))
     last_step = max([step for _, step, _ in diamonds["accuracy"]], default=1)
     for what, axes in panels.items():
@@ -108,8 +103,8 @@ def draw_run(curves, path):
     """The curves of one run, saved to `path`, or shown where it is None."""
     arm = {"label": "", "legend": "this model", "runs": [curves | {"error": None}]}
     with matplotlib.rc_context(STYLE):
-        figure = pyplot.figure(figsize=(10, 4))
-        draw_curves(figure, [arm], {"loss": [], "accuracy": []})
+        figure = pyplot.figure()
+        draw_row(figure, {"headline": "Training", "arms": [arm], "diamonds": {"loss": [], "accuracy": []}})
         figure.savefig(path) if path else pyplot.show()
     pyplot.close(figure)
 

@@ -32,7 +32,8 @@ def test_the_band_is_the_range_and_the_line_the_median():
 def test_curves_have_a_line_an_arm_and_a_diamond_a_value():
     arms = [{"label": name, "legend": f"{name}: step 20", "runs": [run([0.0, 1.0]), run([0.0, 0.5])]} for name in "ab"]
     figure = Figure()
-    pictures.draw_curves(figure, arms, {"loss": [], "accuracy": [["b", 30, 1.0], [None, 5, 0.5]]})
+    diamonds = {"loss": [], "accuracy": [["b", 30, 1.0], [None, 5, 0.5]]}
+    pictures.draw_row(figure, {"headline": "Two arms", "arms": arms, "diamonds": diamonds})
     loss, accuracy = figure.axes
     assert [len(loss.lines), len(loss.collections)] == [2, 2]
     assert [line.get_xydata().tolist() for line in accuracy.lines[2:4]] == [[[30, 1.0]], [[5, 0.5]]]
