@@ -233,11 +233,7 @@ def search(model, digits, width):
 
     def step(index):  # a state and a pair of digits, 100 x state + 10 x digit + digit -> (margin, carry, hidden)
         state, a, b = index // 100, index % 100 // 10, index % 10
-        if isinstance(hidden, tuple):  # an LSTM's (h, c)
-            before = tuple(part[:, state] for part in hidden)
-        else:
-            before = hidden if hidden is None else hidden[:, state]
-        logits, after = model.read(a[:, None], b[:, None], before)
+        logits, after = model.read(a[:, None], b[:, None], pt.of_batch(hidden, state))
         total, logits = a + b + carry[state], logits[:, 0]
         right = total[:, None] % 10
         margin = logits.gather(1, right) - logits.scatter(1, right, -math.inf).amax(1, True)

@@ -20,7 +20,7 @@ EMBEDDING = 32  # numbers that stand for one digit
 HIDDEN = 64  # hidden units a layer; also the width of the input, two digits embedded
 CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 PRINT_EVERY = 50  # steps between two printed lines, as in the report
-PART = 2**14  # positions, of all numbers together, that `add_digits` reads at a time
+PART = 2**14  # positions, of all numbers together, that are read at a time: they stay in the cache
 
 
 class Adder(nn.Module):
@@ -171,29 +171,43 @@ def check_finite(losses, model, optimizer):
             )
 
 
+@torch.no_grad()
 def evaluate(model, device="cpu", digitlen=10, batch_size=200):
     """The share of `batch_size` fresh test pairs whose whole sum is right, from 0.0 to 1.0.
 
     Both numbers are drawn from [5 * 10^(digitlen-1) + 1, 10^digitlen - 1]. One wrong digit fails a
-    pair. Raises ValueError for a bad argument.
+    pair, and it is read no further. Raises ValueError for a bad argument.
     """
     data.check_at_least("digitlen", digitlen, 1)
     data.check_at_least("batch_size", batch_size, 1)
     device = check_device(device)
-    numbers = data.gen_data_batch(batch_size, *test_range(digitlen))
-    *digits, results = data.prepare_batch(*numbers, maxlen=digitlen + 1)
-    return float((add_digits(model, *digits, device) == results).all(1).mean())
+    digits = to_tensors(data.gen_data_batch(batch_size, *test_range(digitlen)), digitlen, device)
+    model.eval()
+    right, hidden = torch.arange(batch_size, device=device), None  # the pairs without a wrong digit so far
+    for part in zip(*(array.split(max(1, PART // batch_size), 1) for array in digits)):
+        if len(right):
+            num1, num2, results = (array[right] for array in part)
+            logits, hidden = model.read(num1, num2, hidden)
+            still = (logits.argmax(-1) == results).all(-1)
+            right, hidden = right[still], of_batch(hidden, still)
+    return len(right) / batch_size
+
+
+def of_batch(hidden, index):
+    """The hidden state of those of a batch that `index` picks: one tensor, an LSTM's two, or None."""
+    if isinstance(hidden, tuple):
+        return tuple(part[:, index] for part in hidden)
+    return None if hidden is None else hidden[:, index]
 
 
 @torch.no_grad()
-def add_digits(model, digits_1, digits_2, device=None):
+def add_digits(model, digits_1, digits_2):
     """Add digit arrays (batch, digits) of any length with `model`: the digits of its answers, uint8.
 
-    `device` is where the model is, if it is known. The numbers are read in parts, the hidden state carried on from
-    one to the next, so that memory does not grow with their length, and a part stays in the cache. The answer has as
-    many digits: a carry out of the last one is dropped.
+    The numbers are read in parts, the hidden state carried on from one to the next, so that memory does not grow with
+    their length. The answer has as many digits: a carry out of the last one is dropped.
     """
-    device = device or next(model.parameters()).device
+    device = next(model.parameters()).device
     model.eval()
     answer, hidden = np.empty(digits_1.shape, dtype=np.uint8), None
     length = max(1, PART // len(digits_1))

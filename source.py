@@ -76,8 +76,8 @@ ROWS = {
 # and 10 of 10 GRUs, and the same of LSTMs.
 PROVEN_SEEDS = {
     "RNN": {1: range(10), 2: range(4), 3: range(1)},
-    "GRU": {1: range(4), 2: range(2), 3: range(1)},
-    "LSTM": {1: range(4), 2: range(2), 3: range(1)},
+    "GRU": {1: range(3), 2: range(1), 3: range(1)},
+    "LSTM": {1: range(3), 2: range(1), 3: range(1)},
 }
 
 # Adders whose accuracy is measured against the longest carry chain, beside the proven one, on five seeds at most.
@@ -205,7 +205,7 @@ def measured(rows):
 
 def exact_main():
     """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
-    plan, part = {name: by_arm for name, by_arm in planned().items() if not name.startswith("row")}, {}
+    plan, part = {name: by_arm for name, by_arm in planned().items() if not name.startswith("row ")}, {}
     conduct(plan)
     adders, groups = {name: list(map(adder, chain(*plan[name].values()))) for name in STRESSED}, []
     for cell in PROVEN_SEEDS:
@@ -296,4 +296,4 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit("Stopped. Finished runs are kept: run it again to go on.")
     except (ValueError, OSError, BrokenProcessPool) as error:
-        sys.exit(f"Error: {error}" + " Finished runs are kept." * (not isinstance(error, ValueError)))
+        sys.exit(f"Error: {str(error).rstrip('.')}" + ". Finished runs are kept." * (not isinstance(error, ValueError)))

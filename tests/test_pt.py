@@ -71,14 +71,15 @@ class Oracle(nn.Module):
         return self.read(num1, num2)[0]
 
     def read(self, num1, num2, hidden=None):
-        carry = torch.zeros_like(num1[:, 0]) if hidden is None else hidden
+        carry = torch.zeros_like(num1[:, 0]) if hidden is None else hidden[0]
         digits = []
         for a, b in zip(num1.T, num2.T):
             digits.append((a + b + carry) % 10)
             carry = (a + b + carry) // 10
         digits = torch.stack(digits, 1)
-        digits[: self.wrong, 0] = (digits[: self.wrong, 0] + 1) % 10
-        return nn.functional.one_hot(digits, 10).float(), carry
+        if hidden is None:
+            digits[: self.wrong, 0] = (digits[: self.wrong, 0] + 1) % 10
+        return nn.functional.one_hot(digits, 10).float(), carry[None]
 
 
 def test_evaluate_counts_whole_sums():
