@@ -185,11 +185,12 @@ def evaluate(model, device="cpu", digitlen=10, batch_size=200):
     model.eval()
     right, hidden = torch.arange(batch_size, device=device), None  # the pairs without a wrong digit so far
     for part in zip(*(array.split(max(1, PART // batch_size), 1) for array in digits)):
-        if len(right):
-            num1, num2, results = (array[right] for array in part)
-            logits, hidden = model.read(num1, num2, hidden)
-            still = (logits.argmax(-1) == results).all(-1)
-            right, hidden = right[still], of_batch(hidden, still)
+        num1, num2, results = (array[right] for array in part)
+        logits, hidden = model.read(num1, num2, hidden)
+        still = (logits.argmax(-1) == results).all(-1)
+        right, hidden = right[still], of_batch(hidden, still)
+        if not len(right):
+            break
     return len(right) / batch_size
 
 

@@ -115,15 +115,13 @@ finished = {}  # the record of each call that this process has made or taken ove
 
 
 def planned():
-    """Every call that the constants make, {what it is for: {arm: a call for each seed}}.
-
-    Raises ValueError, naming it, at a bad constant.
-    """
+    """Every call that the constants make, {for what: {arm: one a seed}}. Raises ValueError, naming it, at a bad one."""
     data.check_at_least("WORKERS", WORKERS, 1)
     if SCHEDULER is None:
         pt.check_device(DEVICE)
     if unknown := ROWS.keys() - claims.REPORT.keys():
-        raise ValueError(f"ROWS has a row {min(unknown)!r}, which is none of the report's")
+        known = ", ".join(map(str, claims.REPORT))
+        raise ValueError(f"ROWS has a row {next(iter(unknown))!r}, but the report's are {known}")
     plan, first = {}, None
     for row, settings in ROWS.items():
         plan[f"row {row}"] = arm_calls(f"ROWS[{row}]", f"row {row}", trials.train_adder, settings)
@@ -207,11 +205,11 @@ def exact_main():
     """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
     plan, part = {name: by_arm for name, by_arm in planned().items() if not name.startswith("row ")}, {}
     conduct(plan)
-    adders, groups = {name: list(map(adder, chain(*plan[name].values()))) for name in STRESSED}, []
+    adders, proven, groups = {name: list(map(adder, chain(*plan[name].values()))) for name in STRESSED}, {}, []
     for cell in PROVEN_SEEDS:
         by_layers = plan[f"for the proof, {cell}"]
-        proven = [adder(call) for call in chain(*by_layers.values()) if finished[runs.key(call)]["proven"]]
-        adders |= {f"a proven {cell}": proven} if proven else {}
+        proven[cell] = [adder(call) for call in chain(*by_layers.values()) if finished[runs.key(call)]["proven"]]
+        adders |= {f"a proven {cell}": proven[cell]} if proven[cell] else {}
         for layers, calls in by_layers.items():
             groups.append({"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)})
     if STRESSED:
@@ -223,8 +221,9 @@ def exact_main():
         portraits = [{"name": name} | trials.portrait(adders[name][0]) for name in shown]
         part["proof"] = {"picture": "proof.png", "groups": groups, "portraits": portraits}
     part = drawn(part)
-    for name in adders.keys() - STRESSED.keys():
-        torch.save(adders[name][0].state_dict(), FIGURES / f"{name[2:].lower().replace(' ', '_')}.pt")
+    for cell, found in proven.items():
+        for model in found[:1]:
+            torch.save(model.state_dict(), FIGURES / f"proven_{cell.lower()}.pt")
     return part
 
 
@@ -243,7 +242,7 @@ def decided():
     for name, by_arm in planned().items():
         new = {runs.key(call): call for call in chain(*by_arm.values()) if runs.key(call) not in seen}
         seen |= new.keys()
-        fewer = any(call.settings.get("batch_size", 100) < 100 for call in new.values())
+        fewer = any(call.settings.get("batch_size", claims.PAIRS) < claims.PAIRS for call in new.values())
         groups.append((name, [record for record in records(new.values()) if "decided" in record], fewer))
     return drawn({"decided": trials.count_decided(groups)})
 
@@ -295,5 +294,7 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit("Stopped. Finished runs are kept: run it again to go on.")
-    except (ValueError, OSError, BrokenProcessPool) as error:
-        sys.exit(f"Error: {str(error).rstrip('.')}" + ". Finished runs are kept." * (not isinstance(error, ValueError)))
+    except BrokenProcessPool:
+        sys.exit("A worker process was ended from outside (out of memory?). Finished runs are kept.")
+    except (ValueError, OSError) as error:
+        sys.exit(f"Error: {error}" + ". Finished runs are kept." * isinstance(error, OSError))

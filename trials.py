@@ -143,16 +143,17 @@ def check(function, settings, seeds):
         data.check_at_least("digitlen", settings["digitlen"], 1)
         return 1.8e-3 * settings["digitlen"]
     cell, layers = settings["cell"], settings["layers"]
+    pt.Adder(cell, layers)
     if function is train_adder:
         pt.check_training(settings["steps"], **{name: settings[name] for name in TRAINING})
         if not isinstance(settings["lr"], (int, float)) or not settings["lr"] > 0:
             raise ValueError(f"lr must be a number above 0, got {settings['lr']!r}")
-    pt.Adder(cell, layers)
-    if function is train_adder:
         pairs = settings["batch_size"] + 0.4 * settings["test_size"] / settings["measure_every"]
         ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
         return 1e-3 * expected_steps(settings) * layers * {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[cell] * ms
-    return 25.0 if function is check_adder else 0.7 * layers**2 if cell == "RNN" else 4.0 * layers**1.9
+    if function is check_adder:
+        return 25.0
+    return 0.7 * layers**2 if cell == "RNN" else 4.0 * layers**1.9
 
 
 def expected_steps(settings):
@@ -187,7 +188,9 @@ def describe(field, value):
     """A setting in words: "3 layers", "GRU", and others by their name, "lr 0.01"."""
     if field == "layers":
         return f"{value} layer{'s' * (value != 1)}"
-    return value if field == "cell" else f"{field} {value:.3g}" if isinstance(value, float) else f"{field} {value}"
+    if field == "cell":
+        return value
+    return f"{field} {value:.3g}" if isinstance(value, float) else f"{field} {value}"
 
 
 # ---------------------------------------------------------------------------------------------------
