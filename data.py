@@ -12,8 +12,10 @@ Numbers are Python's own integers, so the sum that labels a pair is exact at any
 """
 
 import decimal
+import itertools
 import operator
 import sys
+from functools import partial
 from random import Random
 from reprlib import repr as brief  # leaves out the middle of a long number
 
@@ -35,34 +37,27 @@ def check_at_least(name, value, least):
 def gen_data_batch(batch_size, start, end):
     """Draw random pairs, uniform over [start, end], both ends included.
 
-    Returns three lists of `batch_size` integers: (numbers_1, numbers_2, results), the last one their
-    sums. Draws from `data.random`. Raises ValueError for a bad size or an empty range.
+    Returns three lists of `batch_size` integers: (numbers_1, numbers_2, results), the last one their sums. Draws from
+    `data.random`. Raises ValueError for a bad size or an empty range.
     """
     check_at_least("batch_size", batch_size, 1)
     check_at_least("start", start, 0)
     if end < start:
         raise ValueError(f"start must not be above end, got start={brief(start)} and end={brief(end)}")
-    numbers_1, numbers_2 = draw_integers(batch_size, start, end), draw_integers(batch_size, start, end)
-    return numbers_1, numbers_2, [a + b for a, b in zip(numbers_1, numbers_2)]
-
-
-def draw_integers(count, start, end):
-    """The list of `count` times `random.randint(start, end)`, in less time: the same numbers, checked once."""
-    span, numbers = end - start + 1, []
-    bits, getrandbits = span.bit_length(), random.getrandbits
-    while len(numbers) < count:
-        number = getrandbits(bits)
-        if number < span:
-            numbers.append(start + number)
-    return numbers
+    # The integers of `random.randint(start, end)`, in a third of its time.
+    span = end - start + 1
+    draws = filter(span.__gt__, iter(partial(random.getrandbits, span.bit_length()), None))
+    numbers = [start + draw for draw in itertools.islice(draws, 2 * batch_size)]
+    numbers_1, numbers_2 = numbers[:batch_size], numbers[batch_size:]
+    return numbers_1, numbers_2, list(map(operator.add, numbers_1, numbers_2))
 
 
 def prepare_batch(Nums1, Nums2, results, maxlen):
     """Turn three lists of equal length into three int64 arrays of digits, each (len(list), maxlen).
 
-    Digits are reversed (column 0 holds the ones) and padded with zeros; each array goes straight
-    into `torch.LongTensor`. Raises ValueError naming the argument for lists of different lengths, a
-    negative number, or one with more than `maxlen` digits, and TypeError for one that is no integer.
+    Digits are reversed (column 0 holds the ones) and padded with zeros; each array goes straight into
+    `torch.LongTensor`. Raises ValueError, naming the argument, for lists of different lengths, a negative number, or
+    one with more than `maxlen` digits, and TypeError for one that is no integer.
     """
     check_at_least("maxlen", maxlen, 1)
     if not len(Nums1) == len(Nums2) == len(results):
@@ -106,33 +101,25 @@ def results_converter(results):
     return [int(row.tobytes()) for row in text]
 
 
-def gen_carry_rich_batch(batch_size, digitlen):
-    """Draw random pairs of up to `digitlen` digits with carry chains of every length.
+def carry_rich_batch(batch_size, digitlen):
+    """Draw random pairs of up to `digitlen` digits with carry chains of every length, as arrays: see `with_sums`.
 
-    In a uniform pair only one position in ten has digits that sum to 9 and so passes a carry on. Here
-    each pair draws its own share of such positions, uniform over [0, 1]; the other positions are
-    uniform. Returns and raises as `gen_data_batch`, and draws from the same.
+    In a uniform pair only one position in ten has digits that sum to 9 and so passes a carry on. Here each pair draws
+    its own share of such positions, uniform over [0, 1]; the other positions are uniform. Raises and draws as
+    `gen_data_batch`.
     """
     check_at_least("batch_size", batch_size, 1)
     check_at_least("digitlen", digitlen, 1)
-    digits_1, digits_2 = carry_rich_digits(batch_size, digitlen)
-    numbers_1, numbers_2 = results_converter(digits_1), results_converter(digits_2)
-    return numbers_1, numbers_2, [a + b for a, b in zip(numbers_1, numbers_2)]
-
-
-def carry_rich_digits(batch_size, digitlen):
-    """The digits (batch_size, digitlen) of both numbers of carry-rich pairs; see the function above."""
     draws = np.random.default_rng(random.getrandbits(64))
     digits_1, digits_2 = draws.integers(0, 10, (2, batch_size, digitlen), dtype=np.uint8)
     propagates = draws.random((batch_size, digitlen), dtype=np.float32) < draws.random((batch_size, 1))
-    return digits_1, np.where(propagates, 9 - digits_1, digits_2)
+    return with_sums(digits_1, np.where(propagates, 9 - digits_1, digits_2))
 
 
-def chain_digits(batch_size, digitlen, chain):
-    """The digits of pairs whose longest carry chain is `chain`: a carry goes into that many positions.
+def chain_batch(batch_size, digitlen, chain):
+    """Draw pairs whose longest carry chain is `chain`: a carry goes into that many positions, at most `digitlen`.
 
-    One chain, at a random place, of `digitlen` positions at most; no other carry anywhere. Returns and
-    draws as `carry_rich_digits`.
+    One chain, at a random place; no other carry anywhere. Returns, raises and draws as `carry_rich_batch`.
     """
     check_at_least("batch_size", batch_size, 1)
     if not 0 <= chain <= digitlen:
@@ -145,19 +132,20 @@ def chain_digits(batch_size, digitlen, chain):
         total[(position > first[:, None]) & (position < first[:, None] + chain)] = 9
         total[np.arange(batch_size), first] = draws.integers(10, 19, batch_size)
     digits_1 = draws.integers(np.maximum(total - 9, 0), np.minimum(total, 9) + 1)
-    return digits_1.astype(np.uint8), (total - digits_1).astype(np.uint8)
+    return with_sums(digits_1, total - digits_1)
 
 
-def sum_digits(digits_1, digits_2):
-    """The digits of exact sums, (batch, digits + 1), for two arrays of digits (batch, digits).
+def with_sums(digits_1, digits_2):
+    """Two arrays of digits (batch, digits), with room for the last carry, and their exact sums.
 
-    By Python's decimal arithmetic: as exact as its integers, and it takes a million digits in its stride,
-    where `int` and `str` take time with the square of the length.
+    Three uint8 arrays (batch, digits + 1). By Python's decimal arithmetic: as exact as its integers, and it takes a
+    million digits in its stride, where `int` and `str` take time with the square of the length.
     """
-    sums = np.empty((len(digits_1), digits_1.shape[1] + 1), dtype=np.uint8)
+    digits_1, digits_2 = (np.pad(digits.astype(np.uint8), ((0, 0), (0, 1))) for digits in (digits_1, digits_2))
+    sums = np.empty_like(digits_1)
     with decimal.localcontext(prec=sums.shape[1], Emax=decimal.MAX_EMAX):
         for row, pair in zip(sums, zip(digits_1, digits_2)):
             a, b = (decimal.Decimal((digits[::-1] + ord("0")).tobytes().decode()) for digits in pair)
             text = f"{a + b:f}".zfill(len(row))
             row[:] = np.frombuffer(text.encode("ascii"), dtype=np.uint8)[::-1] - ord("0")
-    return sums
+    return digits_1, digits_2, sums

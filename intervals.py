@@ -74,7 +74,7 @@ class Weights(NamedTuple):
     bias: torch.Tensor  # (10,)
     of_z: list  # what rounding may add: to z, (gates x units,) for each layer,
     of_gate: float  # to a gate or a tanh of a gated cell,
-    of_h: float  # to h,
+    of_h: float  # to h, called e,
     of_margin: torch.Tensor | float  # and to the margin of each digit over each other, (10, 10)
 
 
@@ -122,7 +122,7 @@ def start(weights):
     return [torch.stack((bias_hh, -bias_hh))[None] for *_, bias_hh in weights.layers]
 
 
-def propagate(weights, boxes, noise, scale=1.0):
+def propagate(weights, boxes, scale=1.0):
     """One round of (1) to (4): (mid, rad) of the top layer's h in each triple, the boxes after it, and each layer's s.
 
     The triples are all 200; in the first round, while V_1 is empty, the 100 without a carry. Training may shrink the
@@ -139,9 +139,8 @@ def propagate(weights, boxes, noise, scale=1.0):
             u = both_ends(mid @ weight_ih.T + bias_ih, rad @ weight_ih.abs().T + of_z)
         gates = (-1, weight_hh.shape[1])
         u, v = u.unflatten(2, gates), box.index_select(0, carry).unflatten(2, gates)  # whose sum is z (1)
-        widening = noise + weights.of_h
-        h, s = STEPS[weights.cell](u, v, widening, weights.of_gate, scale)  # (2), or (6) to (9)
-        mid, rad = (h[:, 0] - h[:, 1]) / 2, (h[:, 0] + h[:, 1]) * (-scale / 2) + widening
+        h, s = STEPS[weights.cell](u, v, weights.of_h, weights.of_gate, scale)  # (2), or (6) to (9)
+        mid, rad = (h[:, 0] - h[:, 1]) / 2, (h[:, 0] + h[:, 1]) * (-scale / 2) + weights.of_h
         ends = both_ends(mid @ weight_hh.T + bias_hh, rad @ weight_hh.abs().T)  # (3)
         of_zero = torch.stack((bias_hh, -bias_hh))  # the zero state's v is in V_0
         to_0, to_1 = (led.min(0).values for led in ends.split(to_carry))  # (4)

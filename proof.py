@@ -14,7 +14,7 @@ of all gates, for each layer and carry (not of h: this is where the recurrence i
 input of a layer (for the first, one of 100 known vectors; above it, the layer below), for the tanh RNN
 
     z = W_ih u + b_ih + v                 v in V_c                                               (1)
-    h in [tanh(min z), tanh(max z)], widened by the noise                                        (2)
+    h in [tanh(min z), tanh(max z)], widened by e: rounding, or in training noise                (2)
     v' = W_hh h + b_hh in W_hh mid(h) + b_hh +- |W_hh| rad(h)      likewise W_ih h + b_ih for the layer above  (3)
     V'_c' = the smallest box that holds v' of all triples that lead to c', and b_hh if c' = 0    (4)
 
@@ -42,7 +42,7 @@ from torch import nn
 
 import intervals
 import pt
-from data import check_at_least, gen_carry_rich_batch, prepare_batch
+from data import carry_rich_batch, check_at_least
 
 WIDTHS = 100, 400, 2000, 10_000  # states that `refute` keeps, one after the other
 PIECE = 2**16  # steps from states that it takes at a time
@@ -52,7 +52,7 @@ MOST_ROUNDS = 40  # boxes that still grow by then are taken not to end
 # 50 of 50 were proven with one layer, 10 of 10 with two, 9 of 10 with three.
 DIGITLEN = 10  # digits of the pairs to train on, at most
 BATCH_SIZE = 64
-NOISE = 0.01  # on each hidden unit at each step, in the worst case
+NOISE = 0.01  # on h (c too, of an LSTM) at each step, in the worst case, in place of rounding
 DATA_UNTIL = 0.75  # the share of the steps that learn from pairs too
 WORST_FROM = {"RNN": 0.25, "GRU": 0.15, "LSTM": 0.15}  # the share of the steps after which the worst case is faded in
 SHRUNK_FOR = 0.4  # the share of the steps, from there on, in which the boxes' radii grow to their real size
@@ -63,11 +63,9 @@ class Proof(NamedTuple):
 
     proven: bool
     margin: float  # the least of `margins`
-    noise: float  # the largest noise, on each hidden unit (c too, of an LSTM) at each step, that it tolerates
     fails_at: tuple | None  # where not proven: the (digit, digit, carry) with the least margin
     margins: torch.Tensor  # (2, 10, 10): the worst-case margin of each carry and pair of digits
-    boxes: list  # for each layer (low, high), each (2, gates x units): around W_hh h + b_hh of each carry
-    kept: list  # for each layer (low, high), each (units,): around h of a GRU, c of an LSTM; None for an RNN
+    boxes: list  # of each layer, around W_hh h + b_hh, as `intervals.start` has them
 
 
 def worst_case_logits(weights, mid, rad):
@@ -80,14 +78,15 @@ def worst_case_logits(weights, mid, rad):
     return (logits - logits.gather(1, right) + slack).scatter(1, right, 0.0)
 
 
-def invariant(weights, boxes, noise):
-    """Boxes that hold every state, from `boxes` on, and the margins (200,) in them.
+def invariant(weights):
+    """Boxes that hold every state, and the margins (200,) in them.
 
-    `boxes` must lie inside those sought: `start`'s do, and so do those of a smaller noise. Returns (boxes, margins,
-    each layer's s, proven: whether the boxes are inductive and the margins positive; a NaN proves nothing).
+    Returns (boxes, margins, each layer's s, proven: whether the boxes are inductive and the margins positive; a NaN
+    proves nothing).
     """
+    boxes = intervals.start(weights)
     for rounds in range(MOST_ROUNDS):
-        mid, rad, after, kept = intervals.propagate(weights, boxes, noise)
+        mid, rad, after, kept = intervals.propagate(weights, boxes)
         both = len(boxes[0]) == 2  # V_1 is not empty any more
         inductive = both and all((new >= old).all() for old, new in zip(boxes, after))
         if inductive:
@@ -108,31 +107,11 @@ def prove(model):
 
     Returns a `Proof`. Raises ValueError for a cell that is none of the report's.
     """
-    weights = intervals.exact_weights_of(model)
-    boxes, margins, kept, proven = invariant(weights, intervals.start(weights), 0.0)
+    boxes, margins, _, proven = invariant(intervals.exact_weights_of(model))
     least = int(margins.argmin())
     triple = tuple(int(part[least]) for part in (intervals.DIGIT_1, intervals.DIGIT_2, intervals.CARRY))
-    noise = most_noise(weights, boxes) if proven else 0.0
-    ends = [(box[:, 0], -box[:, 1]) for box in boxes]
     in_order = torch.empty_like(margins).scatter(0, intervals.ORDER, margins).view(2, 10, 10)
-    kept = [None if s is None else (s[0], -s[1]) for s in kept]
-    return Proof(proven, float(margins.min()), noise, None if proven else triple, in_order, ends, kept)
-
-
-def most_noise(weights, boxes):
-    """The largest noise that the proof tolerates, up to 0.04, found by halving to an eighth, rounded down.
-
-    `boxes` are those without noise.
-    """
-    tolerated, refuted = 0.0, 0.04
-    while refuted - tolerated > max(refuted / 7.9, 1e-6):
-        noise = (tolerated + refuted) / 2
-        found, _, _, proven = invariant(weights, boxes, noise)
-        if proven:
-            tolerated, boxes = noise, found
-        else:
-            refuted = noise
-    return tolerated
+    return Proof(proven, float(margins.min()), None if proven else triple, in_order, boxes)
 
 
 def recipe(cell, layers):
@@ -156,25 +135,25 @@ def train_proven(layers=1, seed=0, cell="RNN", device="cpu"):
     pt.seed_everything(seed)
     steps, rounds, rate = recipe(cell, layers)
     model = pt.Adder(cell, layers).to(device)
-    keeping = {"RNN": slice(0), "GRU": slice(pt.HIDDEN, 2 * pt.HIDDEN), "LSTM": slice(pt.HIDDEN, 2 * pt.HIDDEN)}[cell]
     with torch.no_grad():  # the gate that keeps, z or f, begins lower: near 1, e / (1 - z) explodes
         for _, _, bias_ih, _ in model.rnn.all_weights:
-            bias_ih[keeping] -= 2
+            bias_ih[pt.HIDDEN : 2 * pt.HIDDEN] -= 2  # of a tanh RNN: none
     parameters = list(model.parameters())
     optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     with_data = math.ceil(DATA_UNTIL * steps)
-    pairs = prepare_batch(*gen_carry_rich_batch(with_data * BATCH_SIZE, DIGITLEN), maxlen=DIGITLEN + 1)
-    pairs = [torch.from_numpy(array).to(device).view(with_data, BATCH_SIZE, -1) for array in pairs]
+    pairs = pt.to_tensors(carry_rich_batch(with_data * BATCH_SIZE, DIGITLEN), device)
+    batches = zip(*(array.split(BATCH_SIZE) for array in pairs))
     for step in range(steps):
         loss = 0.0
         if step < with_data:
-            num1, num2, results = (array[step] for array in pairs)
+            num1, num2, results = next(batches)
             loss = pt.cross_entropy(model(num1, num2), results)
         faded_in = step / steps - WORST_FROM[cell]
         if faded_in > 0:
             share, scale = faded_in / (1 - WORST_FROM[cell]), min(1.0, faded_in / SHRUNK_FOR)
-            loss = loss + share * worst_case_loss(intervals.weights_of(model), rounds, scale)
+            weights = intervals.weights_of(model)._replace(of_h=NOISE)
+            loss = loss + share * worst_case_loss(weights, rounds, scale)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -187,22 +166,8 @@ def worst_case_loss(weights, rounds, scale):
     """The cross-entropy of the worst-case logits after some rounds from the start; see `propagate`."""
     boxes = intervals.start(weights)
     for _ in range(rounds):
-        mid, rad, boxes, _ = intervals.propagate(weights, boxes, NOISE, scale)
+        mid, rad, boxes, _ = intervals.propagate(weights, boxes, scale)
     return pt.cross_entropy(worst_case_logits(weights, mid, rad), intervals.RIGHT.to(mid.device))
-
-
-@torch.no_grad()
-def states(model, num1, num2):
-    """The states of an adder of any cell on digits (batch, digits): h after each digit, (digits, layers, batch, units).
-
-    Returns (h, c), c likewise for an LSTM, else None.
-    """
-    hidden, found = None, []
-    for place in range(num1.shape[1]):
-        _, hidden = model.read(num1[:, place : place + 1], num2[:, place : place + 1], hidden)
-        found.append(hidden if isinstance(hidden, tuple) else (hidden,))
-    h, *c = (torch.stack(part) for part in zip(*found))
-    return h, c[0] if c else None
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -261,7 +226,6 @@ class Decision(NamedTuple):
     """What `decide` found out about an adder; in words: proven, undecided, or the sum that goes wrong."""
 
     verdict: str  # "proven", "wrong" or "undecided"
-    proof: Proof | None = None  # where proven
     pair: tuple | None = None  # where wrong: two numbers,
     answer: int | None = None  # what the adder says is their sum,
     share: float | None = None  # and the share of all random pairs that end as they do up to its wrong digit
@@ -270,18 +234,15 @@ class Decision(NamedTuple):
         return "{} + {} gives {}".format(*self.pair, self.answer) if self.pair else self.verdict
 
 
-def decide(model, digits=12):
+def decide(model):
     """A verdict on any adder, a `Decision`: proven right for every two numbers, wrong on a pair, or undecided.
 
-    The pair has about `digits` digits at most. A quick search for one comes first, then the proof, then the rest of
-    the search.
+    A quick search for a pair comes first, then the proof, then the rest of the search.
     """
-    found = refute(model, digits, WIDTHS[:1])
-    if not found:
-        proof = prove(model)
-        if proof.proven:
-            return Decision("proven", proof)
-        found = refute(model, digits, WIDTHS[1:])
+    found = refute(model, widths=WIDTHS[:1])
+    if not found and prove(model).proven:
+        return Decision("proven")
+    found = found or refute(model, widths=WIDTHS[1:])
     if not found:
         return Decision("undecided")
     answer = pt.add(model, *found)

@@ -1,10 +1,9 @@
 """The report's adder, embedding -> multi-layer RNN -> linear: trained, evaluated, and put to use.
 
-The model reads two numbers digit by digit, least significant digit first, and says one digit of the
-sum at each position.
+The model reads two numbers digit by digit, least significant digit first, and says one digit of the sum at each
+position.
 """
 
-import functools
 import math
 import os
 
@@ -46,8 +45,8 @@ class Adder(nn.Module):
     def read(self, num1, num2, hidden=None):
         """As `forward`, from a hidden state on: returns (logits, the hidden state at the end).
 
-        `hidden` is what an earlier call returned, or None at the start of a number: so a long
-        number can be read in parts.
+        `hidden` is what an earlier call returned, or None at the start of a number: so a long number can be read in
+        parts.
         """
         output, hidden = run_layers(self.rnn, self.pairs(), DIGITS * num1.t() + num2.t(), hidden)
         return self.dense(output).transpose(0, 1), hidden
@@ -61,20 +60,9 @@ class Adder(nn.Module):
 myPTRNNModel = Adder  # the report's name
 
 
-def training_range(digitlen):
-    """The smallest and the largest number of the report's training pairs."""
-    return 0, 5 * 10 ** (digitlen - 1)
-
-
-def test_range(digitlen):
-    """The smallest and the largest number of the report's test pairs; training has smaller ones."""
-    return 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1
-
-
-def to_tensors(numbers, digitlen, device):
-    """(numbers_1, numbers_2, results) as three LongTensors (batch, digitlen + 1) on `device`."""
-    arrays = data.prepare_batch(*numbers, maxlen=digitlen + 1)
-    return [torch.from_numpy(array).to(device, non_blocking=True) for array in arrays]
+def to_tensors(arrays, device):
+    """Arrays of digits as LongTensors on `device`."""
+    return [torch.from_numpy(array.astype(np.int64, copy=False)).to(device, non_blocking=True) for array in arrays]
 
 
 def cross_entropy(logits, digits):
@@ -104,27 +92,27 @@ def train(
 ):  # fmt: skip
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
-    `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "carry_rich", with carry
-    chains of every length; `batch_size` of them a step. The loss is the cross-entropy over all positions.
-    Every `measure_every` steps the accuracy is measured on `test_size` fresh test pairs (see `evaluate`). With
-    `stop_after`, training ends once the accuracy was 1.0 that many times in a row.
-    `log` gets the report's line, step, loss and accuracy, every 50 steps at which it is measured.
+    `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "carry_rich", with carry chains of every
+    length; `batch_size` of them a step. The loss is the cross-entropy over all positions. Every `measure_every` steps
+    the accuracy is measured on `test_size` fresh test pairs (see `evaluate`). With `stop_after`, training ends once it
+    was 1.0 that many times in a row. `log` gets the report's line, step, loss and accuracy, every 50 steps at which it
+    is measured.
 
-    Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step],
-    "accuracy": [one a measurement], "measured_at": [the step of each]}. Raises ValueError for a bad
-    argument before any work, and FloatingPointError at a loss that is not finite; `model.curves` then
-    has what came before.
+    Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step], "accuracy": [one a
+    measurement], "measured_at": [the step of each]}. Raises ValueError for a bad argument before any work, and
+    FloatingPointError at a loss that is not finite; `model.curves` then has what came before.
     """
     check_training(steps, digitlen, batch_size, test_size, measure_every, pairs, stop_after)
     device = check_device(device)
     curves = model.curves = {"loss": [], "accuracy": [], "measured_at": []}
-    if pairs == "uniform":
-        draw = functools.partial(data.gen_data_batch, batch_size, *training_range(digitlen))
-    else:
-        draw = functools.partial(data.gen_carry_rich_batch, batch_size, digitlen)
     pending = []  # losses still on the device: reading each one at once would make a GPU wait
     for step in range(1, steps + 1):
-        pending.append(training_step(model, optimizer, *to_tensors(draw(), digitlen, device)))
+        if pairs == "uniform":
+            numbers = data.gen_data_batch(batch_size, 0, 5 * 10 ** (digitlen - 1))
+            digits = data.prepare_batch(*numbers, maxlen=digitlen + 1)
+        else:
+            digits = data.carry_rich_batch(batch_size, digitlen)
+        pending.append(training_step(model, optimizer, *to_tensors(digits, device)))
         if step % measure_every and step < steps:
             continue
         curves["loss"] += torch.stack(pending).tolist()
@@ -175,13 +163,14 @@ def check_finite(losses, model, optimizer):
 def evaluate(model, device="cpu", digitlen=10, batch_size=200):
     """The share of `batch_size` fresh test pairs whose whole sum is right, from 0.0 to 1.0.
 
-    Both numbers are drawn from [5 * 10^(digitlen-1) + 1, 10^digitlen - 1]. One wrong digit fails a
-    pair, and it is read no further. Raises ValueError for a bad argument.
+    Both numbers are drawn from [5 * 10^(digitlen-1) + 1, 10^digitlen - 1]; training has smaller ones. One wrong digit
+    fails a pair, and it is read no further. Raises ValueError for a bad argument.
     """
     data.check_at_least("digitlen", digitlen, 1)
     data.check_at_least("batch_size", batch_size, 1)
     device = check_device(device)
-    digits = to_tensors(data.gen_data_batch(batch_size, *test_range(digitlen)), digitlen, device)
+    numbers = data.gen_data_batch(batch_size, 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1)
+    digits = to_tensors(data.prepare_batch(*numbers, maxlen=digitlen + 1), device)
     model.eval()
     right, hidden = torch.arange(batch_size, device=device), None  # the pairs without a wrong digit so far
     for part in zip(*(array.split(max(1, PART // batch_size), 1) for array in digits)):
@@ -214,7 +203,7 @@ def add_digits(model, digits_1, digits_2):
     length = max(1, PART // len(digits_1))
     for begin in range(0, digits_1.shape[1], length):
         part = slice(begin, begin + length)
-        num1, num2 = (torch.from_numpy(d[:, part].astype(np.int64)).to(device) for d in (digits_1, digits_2))
+        num1, num2 = to_tensors((digits_1[:, part], digits_2[:, part]), device)
         logits, hidden = model.read(num1, num2, hidden)
         answer[:, part] = logits.argmax(-1).cpu().numpy()
     return answer
@@ -229,11 +218,6 @@ def add(model, number_1, number_2):
     digits_1 = data.to_digits("number_1", [number_1], maxlen)
     digits_2 = data.to_digits("number_2", [number_2], maxlen)
     return data.results_converter(add_digits(model, digits_1, digits_2))[0]
-
-
-def weights_of(model):
-    """The weights of an adder on the CPU, as `load` reads them."""
-    return {name: tensor.cpu() for name, tensor in model.state_dict().items()}
 
 
 def load(path):

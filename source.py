@@ -122,7 +122,7 @@ def planned():
     if unknown := ROWS.keys() - claims.REPORT.keys():
         known = ", ".join(map(str, claims.REPORT))
         raise ValueError(f"ROWS has a row {next(iter(unknown))!r}, but the report's are {known}")
-    plan, first = {}, None
+    plan = {}
     for row, settings in ROWS.items():
         plan[f"row {row}"] = arm_calls(f"ROWS[{row}]", f"row {row}", trials.train_adder, settings)
     for name, settings in STRESSED.items():
@@ -132,9 +132,6 @@ def planned():
         for layers, seeds in by_layers.items():
             row = {"cell": cell, "layers": [layers], "seeds": list(seeds)}
             of_cell |= arm_calls("PROVEN_SEEDS", f"proof, {cell}", trials.prove_adder, row)
-            first = first or row | {"seeds": row["seeds"][:1], "lengths": LENGTHS}
-    if first:
-        plan["the check"] = arm_calls("LENGTHS", "the check", trials.check_adder, first)
     if COST_LENGTHS:
         row = {"digitlen": COST_LENGTHS, "device": list(dict.fromkeys(["cpu", DEVICE])), "seeds": [0]}
         plan["row 10"] = arm_calls("COST_LENGTHS", "a step", trials.time_step, row)
@@ -169,9 +166,10 @@ def records(calls):
     return [{name: value for name, value in record.items() if name != "weights"} for record in found]
 
 
-def adder(call):
-    """The adder that a finished call made."""
-    return pt.adder_of(finished[runs.key(call)]["weights"])
+def adders(by_arm):
+    """The adders that finished calls made; of those trained for the proof, the proven ones."""
+    found = [finished[runs.key(call)] for call in chain(*by_arm.values())]
+    return [pt.adder_of(record["weights"]) for record in found if record.get("proven", True)]
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -205,25 +203,25 @@ def exact_main():
     """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
     plan, part = {name: by_arm for name, by_arm in planned().items() if not name.startswith("row ")}, {}
     conduct(plan)
-    adders, proven, groups = {name: list(map(adder, chain(*plan[name].values()))) for name in STRESSED}, {}, []
+    stressed, proven, groups = {name: adders(plan[name]) for name in STRESSED}, {}, []
     for cell in PROVEN_SEEDS:
         by_layers = plan[f"for the proof, {cell}"]
-        proven[cell] = [adder(call) for call in chain(*by_layers.values()) if finished[runs.key(call)]["proven"]]
-        adders |= {f"a proven {cell}": proven[cell]} if proven[cell] else {}
         for layers, calls in by_layers.items():
             groups.append({"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)})
-    if STRESSED:
-        part["stress"] = trials.stress(dict(list(adders.items())[: len(STRESSED) + 1]), CHAINS, CHAIN_PAIRS)
-    for record in records(chain(*plan.get("the check", {}).values())):
-        part["lengths"] = record | {"picture": "lengths.png", "trained_at": proof.DIGITLEN, "peers": claims.PEERS}
+        if found := adders(by_layers):
+            proven[f"a proven {cell}"] = found
+    first = dict(list(proven.items())[:1])
+    if stressed:
+        part["stress"] = trials.stress(stressed | first, CHAINS, CHAIN_PAIRS)
+    for model, *_ in first.values():
+        part["lengths"] = trials.lengths(model, LENGTHS) | {"peers": claims.PEERS}
     if groups:
-        shown = [name for name in adders if name not in list(STRESSED)[1:]]
-        portraits = [{"name": name} | trials.portrait(adders[name][0]) for name in shown]
+        shown = dict(list(stressed.items())[:1]) | proven
+        portraits = [{"name": name} | trials.portrait(found[0]) for name, found in shown.items()]
         part["proof"] = {"picture": "proof.png", "groups": groups, "portraits": portraits}
     part = drawn(part)
-    for cell, found in proven.items():
-        for model in found[:1]:
-            torch.save(model.state_dict(), FIGURES / f"proven_{cell.lower()}.pt")
+    for model, *_ in proven.values():
+        torch.save(model.state_dict(), FIGURES / f"proven_{type(model.rnn).__name__.lower()}.pt")
     return part
 
 

@@ -1,9 +1,8 @@
-"""One long call each, a dict of settings in, a record out: train an adder, prove one, check one, time a step.
+"""One long call each, a dict of settings in, a record out: train an adder, prove one, time a step.
 
-A record is a dict of plain values with `said`, the result in a line, `seconds`, how long it took in all, and,
-where an adder was made, its `weights`. `progress(share, line)` is called now and then with how much is done. The
-same settings give the same record again on the same kind of machine, but for its times. The last functions here
-take finished adders and look at them.
+A record is a dict of plain values with `said`, the result in a line, and, where an adder was made, its `weights`.
+`progress(share, line)` is called now and then with how much is done. The same settings give the same record again on
+the same kind of machine, but for its times. The last functions here take finished adders and look at them.
 """
 
 import itertools
@@ -16,6 +15,7 @@ import torch
 import data
 import proof
 import pt
+from recurrence import run_layers
 
 # The settings that `pt.train` takes too.
 TRAINING = ("digitlen", "batch_size", "test_size", "measure_every", "pairs", "stop_after")
@@ -44,17 +44,15 @@ def train_adder(settings, progress):
     except FloatingPointError as stopped:
         error = str(stopped)
     curves, seconds = model.curves, time.perf_counter() - began
-    steps = len(curves["loss"])
+    steps, verdict = len(curves["loss"]), decided(proof.decide(model))
     said = f"ended early: {error}"
     if not error:
-        right = [step for step, accuracy in zip(curves["measured_at"], curves["accuracy"]) if accuracy == 1.0]
-        said = f"100% from step {right[0]}" if right else "never 100%"
+        first = curves["measured_at"][curves["accuracy"].index(1.0)] if 1.0 in curves["accuracy"] else None
+        said = f"100% from step {first}" if first else "never 100%"
         said += f", loss {curves['loss'][-1]:.3g} and accuracy {curves['accuracy'][-1]:g} at step {steps}"
-    verdict = decided(proof.decide(model))
     return curves | verdict | {
         "error": error, "right": curves["accuracy"][-1:] == [1.0], "ms_per_step": 1e3 * seconds / max(1, steps),
-        "said": f"{said}, {seconds:.1f} s, {verdict['decided']}", "seconds": time.perf_counter() - began,
-        "weights": pt.weights_of(model),
+        "said": f"{said}, {seconds:.1f} s, {verdict['decided']}", "weights": model.cpu().state_dict(),
     }  # fmt: skip
 
 
@@ -69,42 +67,12 @@ def prove_adder(settings, progress):
 
     One that is not proven is decided as others are. Its accuracy is not measured: `right` is False.
     """
-    began = time.perf_counter()
     model, found = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
-    seconds = time.perf_counter() - began
-    proof.prove(model)
-    prove_seconds = time.perf_counter() - began - seconds
-    verdict = decided(proof.Decision("proven", found) if found.proven else proof.decide(model))
+    verdict = decided(proof.Decision("proven") if found.proven else proof.decide(model))
     return verdict | {
-        "proven": found.proven, "margin": found.margin, "noise": found.noise, "fails_at": found.fails_at,
-        "right": False, "seconds": seconds, "prove_seconds": prove_seconds, "weights": pt.weights_of(model),
-        "said": f"{verdict['decided']}, least margin {found.margin:.2f}, noise to {found.noise:.4f}",
+        "proven": found.proven, "margin": found.margin, "fails_at": found.fails_at, "right": False,
+        "said": f"{verdict['decided']}, least margin {found.margin:.2f}", "weights": model.cpu().state_dict(),
     }  # fmt: skip
-
-
-def check_adder(settings, progress):
-    """Let the proven adder of `cell`, `layers`, `seed`, `device` add numbers of each of `lengths`, {digits: pairs}.
-
-    These are random, carry-heavy, and 999...9 + 1.
-    """
-    began = time.perf_counter()
-    model, found = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
-    data.random.seed(0)
-    tests = []
-    for length, count in sorted(settings["lengths"].items()):
-        nines, one = np.full((1, length), 9, np.uint8), np.eye(1, length, dtype=np.uint8)
-        uniform = np.random.default_rng(data.random.getrandbits(64)).integers(0, 10, (2, count, length), np.uint8)
-        kinds = {"random": uniform, "carry-heavy": data.carry_rich_digits(count, length), "999...9 + 1": (nines, one)}
-        for kind, pairs in kinds.items():
-            start = time.perf_counter()
-            answer = answers(model, *pairs)
-            speed = answer.size / (time.perf_counter() - start)
-            right = int((answer == data.sum_digits(*pairs)).all(1).sum())
-            about = {"length": length, "kind": kind, "pairs": len(answer)}
-            tests.append(about | {"right": right, "digits_per_second": speed})
-    right, pairs = (sum(test[what] for test in tests) for what in ("right", "pairs"))
-    said = f"{right} of {pairs} sums right, of up to {tests[-1]['length']:,} digits"
-    return {"proven": found.proven, "lengths": tests, "seconds": time.perf_counter() - began, "said": said}
 
 
 def time_step(settings, progress):
@@ -113,19 +81,18 @@ def time_step(settings, progress):
     Three measurements in `ms`, after one that does not count.
     """
     pt.seed_everything(settings["seed"])
-    began, device = time.perf_counter(), torch.device(settings["device"])
+    device, digitlen, ms = torch.device(settings["device"]), settings["digitlen"], []
     model = pt.Adder().to(device)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    pairs, ms = data.gen_data_batch(100, *pt.training_range(settings["digitlen"])), []
-    batch = pt.to_tensors(pairs, settings["digitlen"], device)
+    numbers = data.gen_data_batch(100, 0, 10**digitlen - 1)
+    batch = pt.to_tensors(data.prepare_batch(*numbers, maxlen=digitlen + 1), device)
     for _ in range(4):
         start = time.perf_counter()
         pt.training_step(model, optimizer, *batch)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         ms.append(1e3 * (time.perf_counter() - start))
-    said = f"{statistics.median(ms[1:]):.1f} ms a training step"
-    return {"ms": ms[1:], "seconds": time.perf_counter() - began, "said": said}
+    return {"ms": ms[1:], "said": f"{statistics.median(ms[1:]):.1f} ms a training step"}
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -151,8 +118,6 @@ def check(function, settings, seeds):
         pairs = settings["batch_size"] + 0.4 * settings["test_size"] / settings["measure_every"]
         ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
         return 1e-3 * expected_steps(settings) * layers * {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[cell] * ms
-    if function is check_adder:
-        return 25.0
     return 0.7 * layers**2 if cell == "RNN" else 4.0 * layers**1.9
 
 
@@ -197,24 +162,41 @@ def describe(field, value):
 # Finished adders, looked at.
 
 
-def answers(model, digits_1, digits_2):
-    """The digits of a model's sums, with room for the last carry, (batch, digits + 1)."""
-    return pt.add_digits(model, *(np.pad(digits, ((0, 0), (0, 1))) for digits in (digits_1, digits_2)))
-
-
 def stress(adders, chains, count):
     """The accuracy of `adders`, {name: models}, at most five each, against the longest carry chain.
 
     On `count` pairs of 1000 digits or more for each of `chains`, the same for every model.
     """
     data.random.seed(0)
-    by_chain = [data.chain_digits(count, max([1000, *chains]), chain) for chain in chains]
-    pairs = [np.concatenate(digits) for digits in zip(*by_chain)]
-    sums, found = data.sum_digits(*pairs), []
+    by_chain = [data.chain_batch(count, max([1000, *chains]), chain) for chain in chains]
+    *pairs, sums = map(np.concatenate, zip(*by_chain))
+    found = []
     for name, models in adders.items():
-        right = [(answers(model, *pairs) == sums).all(1).reshape(len(chains), count) for model in models[:5]]
+        right = [(pt.add_digits(model, *pairs) == sums).all(1).reshape(len(chains), count) for model in models[:5]]
         found.append({"name": name, "accuracy": [of_model.mean(1).tolist() for of_model in right]})
     return {"picture": "stress.png", "chains": chains, "pairs": count, "adders": found}
+
+
+def lengths(model, counts):
+    """How many sums of each length `model` gets right, and how fast: `counts` is {digits: pairs}.
+
+    The pairs are random, carry-heavy, and 999...9 + 1.
+    """
+    data.random.seed(0)
+    tests = []
+    for length, count in sorted(counts.items()):
+        uniform = np.random.default_rng(data.random.getrandbits(64)).integers(0, 10, (2, count, length), np.uint8)
+        nines, one = np.full((1, length), 9), np.eye(1, length)
+        batches = {"random": data.with_sums(*uniform), "carry-heavy": data.carry_rich_batch(count, length),
+                   "999...9 + 1": data.with_sums(nines, one)}  # fmt: skip
+        for kind, (digits_1, digits_2, sums) in batches.items():
+            start = time.perf_counter()
+            answer = pt.add_digits(model, digits_1, digits_2)
+            speed = answer.size / (time.perf_counter() - start)
+            right = int((answer == sums).all(1).sum())
+            about = {"length": length, "kind": kind, "pairs": len(answer)}
+            tests.append(about | {"right": right, "digits_per_second": speed})
+    return {"picture": "lengths.png", "trained_at": proof.DIGITLEN, "lengths": tests}
 
 
 def portrait(model):
@@ -225,14 +207,13 @@ def portrait(model):
     """
     found = proof.prove(model)
     data.random.seed(0)
-    digits = data.carry_rich_digits(40, 100)
-    h, _ = proof.states(model, *(torch.from_numpy(d.astype(np.int64)) for d in digits))
+    num1, num2, sums = pt.to_tensors([digits[:, :-1] for digits in data.carry_rich_batch(40, 100)], "cpu")
+    h, _ = run_layers(model.rnn, model.pairs(), 10 * num1.T + num2.T, None)
     _, weight_hh, _, bias_hh = model.rnn.all_weights[-1]
-    recurrent = (h[:, -1] @ weight_hh.T + bias_hh).detach()
-    columns, sums = digits[0] + digits[1], data.sum_digits(*digits)
-    before = (sums[:, :-1] - columns) % 10  # the carry into each position
-    after = torch.from_numpy((columns + before >= 10).T)
-    low, high = found.boxes[-1]
+    recurrent = (h @ weight_hh.T + bias_hh).detach()
+    before = (sums - num1 - num2) % 10  # the carry into each position
+    after = (num1 + num2 + before >= 10).T
+    low, high = found.boxes[-1][:, 0], -found.boxes[-1][:, 1]
     gap = torch.maximum(low[1] - high[0], low[0] - high[1]) / (high - low).sum(0)
     units = gap.topk(2).indices
     return {

@@ -20,6 +20,7 @@ import re
 import signal
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable
 from concurrent import futures
@@ -206,7 +207,13 @@ def start_worker(to_parent):
 
 def perform(name, function, settings):
     """Do a call in a worker process, its progress told under `name`."""
-    return function(settings, lambda *told: news.put((name, *told)))
+    return timed(function, settings, lambda *told: news.put((name, *told)))
+
+
+def timed(function, settings, progress):
+    """What a call returns, and `seconds`, how long it took."""
+    began = time.perf_counter()
+    return function(settings, progress) | {"seconds": time.perf_counter() - began}
 
 
 @contextlib.contextmanager
@@ -285,4 +292,4 @@ def perform_there(sources, module, function, settings, expected):
             loaded = sys.modules[name] = types.ModuleType(name)
             loaded.SOURCE = text
             exec(compile(text, f"{name}.py", "exec"), loaded.__dict__)  # noqa: S102 (this is what a worker is for)
-    return getattr(sys.modules[module], function)(settings, lambda *_: None)
+    return timed(getattr(sys.modules[module], function), settings, lambda *_: None)

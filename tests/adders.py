@@ -1,30 +1,23 @@
-"""Adders trained for the proof, each once for all tests, and one of them run with noise."""
+"""Adders trained for the proof, each once for all tests, and the states of any adder."""
 
 import functools
 
 import torch
 
 import proof
-from intervals import weights_of
-from recurrence import tanh_of_half_
 
 proven_adder = functools.cache(proof.train_proven)  # (model, its proof): copy the model before you change it
 
 
 @torch.no_grad()
-def noisy_states(model, num1, num2, noise=0.0):
-    """Run a tanh adder with noise on each hidden unit at each step, uniform over [-noise, noise].
+def states(model, num1, num2):
+    """The states of an adder of any cell on digits (batch, digits): h after each digit, (digits, layers, batch, units).
 
-    Takes digits (batch, digits); returns the states of each layer, a list of (digits, batch, units), the
-    noise in them, and the digits of the answer (batch, digits). Without noise the states are the adder's.
+    Returns (h, c), c likewise for an LSTM, else None.
     """
-    weights = weights_of(model)
-    embedded = model.pairs()[10 * num1.T + num2.T]
-    states = [torch.empty(*embedded.shape[:2], len(layer[2]), device=num1.device) for layer in weights.layers]
-    before = [torch.zeros_like(layer[0]) for layer in states]
-    for position, inputs in enumerate(embedded):
-        for layer, (weight_ih, weight_hh, bias_ih, bias_hh) in enumerate(weights.layers):
-            z = inputs @ weight_ih.T + (bias_ih + bias_hh) + before[layer] @ weight_hh.T
-            h = tanh_of_half_(2 * z)
-            inputs = before[layer] = states[layer][position] = h + torch.empty_like(h).uniform_(-noise, noise)
-    return states, model.dense(states[-1]).argmax(-1).T
+    hidden, found = None, []
+    for place in range(num1.shape[1]):
+        _, hidden = model.read(num1[:, place : place + 1], num2[:, place : place + 1], hidden)
+        found.append(hidden if isinstance(hidden, tuple) else (hidden,))
+    h, *c = (torch.stack(part) for part in zip(*found))
+    return h, c[0] if c else None

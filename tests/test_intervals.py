@@ -5,15 +5,15 @@ import itertools
 import math
 from fractions import Fraction
 
-import numpy as np
 import pytest
 import torch
-from adders import proven_adder
+from adders import proven_adder, states
 
 import data
 import intervals
 import proof
-from data import carry_rich_digits
+import pt
+from data import carry_rich_batch
 from recurrence import tanh_of_half_
 
 CELLS = ["RNN", "GRU", "LSTM"]
@@ -141,9 +141,9 @@ def test_the_allowance_covers_float32_against_float64(cell, layers):
     model = copy.deepcopy(proven_adder(layers, 0, cell)[0]).requires_grad_(False)
     weights = intervals.exact_weights_of(model)
     data.random.seed(4)
-    tensors = [torch.from_numpy(np.pad(d, ((0, 0), (0, 1))).astype(np.int64)) for d in carry_rich_digits(100, 100)]
-    h, c = proof.states(model, *tensors)
-    inputs = model.pairs().detach()[10 * tensors[0].T + tensors[1].T].double()
+    num1, num2, _ = pt.to_tensors(carry_rich_batch(100, 100), "cpu")
+    h, c = states(model, num1, num2)
+    inputs = model.pairs().detach()[10 * num1.T + num2.T].double()
     worst = 0.0
     for layer, (weight_ih, weight_hh, bias_ih, bias_hh) in enumerate(weights.layers):
         now, before = h[:, layer].double(), torch.cat((torch.zeros_like(h[:1, layer]), h[:-1, layer])).double()

@@ -327,11 +327,11 @@ def test_a_worker_gets_the_clients_code_and_only_once(monkeypatch):
     first = {"shipped_1": "loads = 1\ndef f(settings, progress): return {'said': 'first'}",
              "shipped_2": "import shipped_1\ndef f(settings, progress): return shipped_1.f(settings, progress)"}
     settings, here = {"device": "cpu"}, runs.machine("cpu")
-    assert runs.perform_there(first, "shipped_2", "f", settings, here) == {"said": "first"}
+    assert runs.perform_there(first, "shipped_2", "f", settings, here)["said"] == "first"
     module = sys.modules["shipped_2"]
-    assert runs.perform_there(first, "shipped_2", "f", settings, here) == {"said": "first"}
+    assert runs.perform_there(first, "shipped_2", "f", settings, here)["said"] == "first"
     assert sys.modules["shipped_2"] is module
     second = first | {"shipped_1": first["shipped_1"].replace("first", "second")}
-    assert runs.perform_there(second, "shipped_2", "f", settings, here) == {"said": "second"}
+    assert runs.perform_there(second, "shipped_2", "f", settings, here)["said"] == "second"
     with pytest.raises(ValueError, match="expected"):
         runs.perform_there(first, "shipped_2", "f", settings, here | {"torch": "0"})

@@ -13,7 +13,7 @@ import data
 import proof
 import pt
 import trials
-from data import gen_carry_rich_batch, gen_data_batch, prepare_batch, results_converter
+from data import carry_rich_batch, gen_data_batch, prepare_batch, results_converter
 from trials import train_adder
 
 SETTINGS = {
@@ -42,7 +42,7 @@ def test_training_reaches_100_percent_and_adds_larger_numbers():
 
 def test_carry_rich_training_draws_carry_rich_pairs(monkeypatch):
     drawn = []
-    monkeypatch.setattr(data, "gen_carry_rich_batch", lambda *size: drawn.append(size) or gen_carry_rich_batch(*size))
+    monkeypatch.setattr(data, "carry_rich_batch", lambda *size: drawn.append(size) or carry_rich_batch(*size))
     train_adder(SETTINGS | {"pairs": "carry_rich", "steps": 2}, quiet)
     assert drawn == [(20, 10), (20, 10)]
 
@@ -132,21 +132,21 @@ def test_arms_and_their_names_by_hand():
 def test_a_proven_adder_is_recorded_with_its_proof():
     record = trials.prove_adder({"cell": "RNN", "layers": 1, "seed": 3, "device": "cpu"}, quiet)
     found = proof.prove(pt.adder_of(record["weights"]))
-    assert record["proven"] and (record["margin"], record["noise"]) == (found.margin, found.noise)
+    assert record["proven"] and record["margin"] == found.margin
     assert record["said"].startswith("proven, least margin ") and record["digits"] is record["pair"] is None
 
 
-def test_a_proven_adder_is_checked():
-    settings = {"cell": "RNN", "layers": 1, "seed": 0, "device": "cpu", "lengths": {300: 2, 100: 3}}
-    record = trials.check_adder(settings, quiet)
-    assert [(test["length"], test["pairs"]) for test in record["lengths"]] == [(100, 3), (100, 3), (100, 1), (300, 2), (300, 2), (300, 1)]
-    assert all(test["right"] == test["pairs"] for test in record["lengths"])
-    assert record["said"] == "12 of 12 sums right, of up to 300 digits"
+def test_a_proven_adder_is_right_at_every_length_and_a_forgetful_one_is_not():
+    tests = trials.lengths(proven_adder(1, 0, "RNN")[0], {300: 2, 100: 3})["lengths"]
+    assert [(test["length"], test["pairs"]) for test in tests] == [(100, 3), (100, 3), (100, 1), (300, 2), (300, 2), (300, 1)]
+    assert all(test["right"] == test["pairs"] for test in tests)
+    tests = trials.lengths(Forgetful(), {2: 3, 100: 3})["lengths"]
+    assert [test["right"] for test in tests[:3]] == [3, 3, 1] and [test["right"] for test in tests[4:]] == [0, 0]
 
 
 def test_a_step_is_timed():
     record = trials.time_step({"digitlen": 5, "device": "cpu", "seed": 0}, quiet)
-    assert len(record["ms"]) == 3 and min(record["ms"]) > 0 and sum(record["ms"]) < 1e3 * record["seconds"]
+    assert len(record["ms"]) == 3 and min(record["ms"]) > 0
 
 
 class Forgetful(torch.nn.Module):
