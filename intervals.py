@@ -154,10 +154,9 @@ def both_ends(centre, radius):
     return torch.stack((centre - radius, -centre - radius), 1)
 
 
-# ---------------------------------------------------------------------------------------------------
-# A step of each cell: from W_ih u + b_ih, called u here, and v to h before noise and rounding, and s, what (6) and (8)
-# say. Each is its ends, (triples, 2, gates, units): the low ones, then the high ones with the sign turned, so one line
-# does both. `error` is e, `of_gate` what rounding adds to a gate; s is drawn towards 0 by `scale`, in training.
+# --- A step of each cell: from W_ih u + b_ih, called u here, and v to h before noise and rounding, and s, what (6) and
+# (8) say. Each is its ends, (triples, 2, gates, units): the low ones, then the high ones with the sign turned, so one
+# line does both. `error` is e, `of_gate` what rounding adds to a gate; s is drawn towards 0 by `scale`, in training.
 
 
 def rnn_step(u, v, error, of_gate, scale):

@@ -170,8 +170,7 @@ def worst_case_loss(weights, rounds, scale):
     return pt.cross_entropy(worst_case_logits(weights, mid, rad), intervals.RIGHT.to(mid.device))
 
 
-# ---------------------------------------------------------------------------------------------------
-# Refuted: wrong on a pair that anyone can check.
+# --- Refuted: wrong on a pair that anyone can check.
 
 
 @torch.no_grad()

@@ -27,8 +27,7 @@ import trials
 from lab import claims, page, pictures, runs
 from pt import evaluate, myPTRNNModel, train  # noqa: F401  (names in the report's lines)
 
-# ---------------------------------------------------------------------------------------------------
-# The constants to edit.
+# --- The constants to edit.
 
 # Each run is repeated with each of these seeds: of the weights, the pairs to train on and to test on.
 SEEDS = list(range(8))
@@ -105,8 +104,7 @@ SCHEDULER = None
 FIGURES = Path(__file__).parent / "figures"
 KEPT = Path(__file__).parent / ".runs"
 
-# ---------------------------------------------------------------------------------------------------
-# The calls that the constants make, and their records.
+# --- The calls that the constants make, and their records.
 
 MAIN_ROWS, ADV_ROWS = [1, 2, 3], [4, 5, 6, 7, 8, 9]
 MADE_BY = (data, recurrence, pt, intervals, proof, trials)  # the code that makes a run, in the order of its imports
@@ -172,8 +170,7 @@ def adders(by_arm):
     return [pt.adder_of(record["weights"]) for record in found if record.get("proven", True)]
 
 
-# ---------------------------------------------------------------------------------------------------
-# What is run. Each part can be run by itself: it draws its pictures and returns its share of results.json.
+# --- What is run. Each part can be run by itself: it draws its pictures and returns its share of results.json.
 
 
 def pt_main():
@@ -274,7 +271,7 @@ def main():
     began = time.monotonic()
     taken_over = conduct(planned())
     rows = pt_main()["rows"] + pt_adv_main()["rows"]
-    results = dict.fromkeys(pictures.PARTS) | exact_main() | cost_main() | decided()
+    results = dict.fromkeys([*pictures.PARTS, "lengths"]) | exact_main() | cost_main() | decided()
     results |= drawn({"verdicts": claims.overview(rows + [results["cost"]] * bool(results["cost"]))})
     made = runs.machine(DEVICE) | {
         "cores": os.cpu_count(), "workers": SCHEDULER or f"{WORKERS} workers", "taken_over": taken_over,

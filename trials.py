@@ -95,8 +95,7 @@ def time_step(settings, progress):
     return {"ms": ms[1:], "said": f"{statistics.median(ms[1:]):.1f} ms a training step"}
 
 
-# ---------------------------------------------------------------------------------------------------
-# Settings: of one call, and of a row of calls.
+# --- Settings: of one call, and of a row of calls.
 
 
 def check(function, settings, seeds):
@@ -158,8 +157,7 @@ def describe(field, value):
     return f"{field} {value:.3g}" if isinstance(value, float) else f"{field} {value}"
 
 
-# ---------------------------------------------------------------------------------------------------
-# Finished adders, looked at.
+# --- Finished adders, looked at.
 
 
 def stress(adders, chains, count):
@@ -196,7 +194,7 @@ def lengths(model, counts):
             right = int((answer == sums).all(1).sum())
             about = {"length": length, "kind": kind, "pairs": len(answer)}
             tests.append(about | {"right": right, "digits_per_second": speed})
-    return {"picture": "lengths.png", "trained_at": proof.DIGITLEN, "lengths": tests}
+    return {"trained_at": proof.DIGITLEN, "lengths": tests}
 
 
 def portrait(model):

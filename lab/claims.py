@@ -31,8 +31,7 @@ def last_measured(arms, step):
     return math.ceil(step * READING_ERROR / every) * every
 
 
-# ---------------------------------------------------------------------------------------------------
-# The questions of report.toml to the records of one seed, {arm: record}. A step that is `read` was read off a figure.
+# --- The questions of report.toml to the records of one seed, {arm: record}. A step `read` was read off a figure.
 
 
 def all_reach(arms, level=1.0, read=10**9, within=10**9, steady=False):
@@ -108,8 +107,7 @@ def is_true(arms, asks, **arguments):
     return bool(QUESTIONS[asks](arms, **arguments))
 
 
-# ---------------------------------------------------------------------------------------------------
-# Verdicts.
+# --- Verdicts.
 
 
 def majority(yes, seeds):

@@ -11,20 +11,16 @@ def write(results, path):
 
     Raises jinja2.UndefinedError where the results lack what it shows; a part of them may be None.
     """
-    folder = jinja2.FileSystemLoader(Path(__file__).parent)
-    options = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    pages = jinja2.Environment(loader=folder, undefined=jinja2.StrictUndefined, autoescape=False, **options)
-    pages.filters |= {"spread": spread, "lasts": lasts, "median": statistics.median, "percent": "{:.0%}".format}
+    pages = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined, autoescape=False,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    pages.filters |= {"spread": spread, "median": statistics.median, "percent": "{:.0%}".format}
     text = pages.get_template("page.md.jinja").render(results)
     path.write_text(text, encoding="utf-8")
     for picture in path.parent.glob("*.png"):
         if f"]({picture.name})" not in text:
             picture.unlink()
-
-
-def lasts(lists):
-    """The last item of each of `lists` that has one."""
-    return [values[-1] for values in lists if values]
 
 
 def spread(values):

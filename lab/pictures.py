@@ -37,8 +37,7 @@ def colours(count):
     return matplotlib.colormaps["viridis"](np.linspace(0, 0.95, count))
 
 
-# ---------------------------------------------------------------------------------------------------
-# All verdicts.
+# --- All verdicts.
 
 VERDICTS = {"holds": COLOURS[2], "does not hold": COLOURS[1], "depends on the seed": COLOURS[0]}  # others: black
 
@@ -64,8 +63,7 @@ def draw_verdicts(figure, verdicts):
     figure.suptitle("The report's claims, a mark for each seed: full where the claim is true of it, empty where not")
 
 
-# ---------------------------------------------------------------------------------------------------
-# The report's rows: curves.
+# --- The report's rows: curves.
 
 
 def draw_row(figure, row):
@@ -125,8 +123,7 @@ def on_one_grid(runs, steps, what):
     return [np.ma.filled(f(curves, axis=0), np.nan) for f in (np.ma.min, np.ma.median, np.ma.max)]
 
 
-# ---------------------------------------------------------------------------------------------------
-# Beyond the report.
+# --- Beyond the report.
 
 
 def draw_decided(figure, decided):
@@ -181,27 +178,6 @@ def draw_stress(figure, stress):
     axes.legend()
 
 
-def draw_lengths(figure, found):
-    """The proven adder's accuracy and speed against the length of the numbers."""
-    figure.set_size_inches(10, 4)
-    tests = found["lengths"]
-    right, pairs, longest = sum(t["right"] for t in tests), sum(t["pairs"] for t in tests), tests[-1]["length"]
-    figure.suptitle(f"Trained at {found['trained_at']} digits, tested to {longest:,}: {right} of {pairs} sums right")
-    accuracy, speed = figure.subplots(1, 2)
-    for kind, colour, marker in zip(dict.fromkeys(test["kind"] for test in tests), COLOURS, "osD"):
-        of_kind = [test for test in tests if test["kind"] == kind]
-        lengths, look = [test["length"] for test in of_kind], {"color": colour, "marker": marker, "label": kind}
-        accuracy.plot(lengths, [test["right"] / test["pairs"] for test in of_kind], **look)
-        speed.plot(lengths, [test["digits_per_second"] for test in of_kind], **look)
-    for name, reach in found["peers"].items():
-        accuracy.axvline(reach, color="grey", linestyle=":")
-        accuracy.text(reach, 0.03, name, rotation=90, ha="right", va="bottom", fontsize=8, color="dimgrey")
-    reach = "digits of each number (dotted: the peers' reach)"
-    accuracy.set(xscale="log", xlabel=reach, ylim=(-0.02, 1.05), ylabel="accuracy (whole sums right)")
-    speed.set(xscale="log", xlabel="digits of each number", yscale="log", ylabel="digits of the sum per second")
-    speed.legend()
-
-
 def draw_proof(figure, proof):
     """For some adders the worst-case margins of all triples, and real states in the proof's boxes."""
     adders = proof["portraits"]
@@ -244,7 +220,5 @@ def draw_cost(figure, cost):
     axes.legend()
 
 
-PARTS = {
-    "verdicts": draw_verdicts, "decided": draw_decided, "stress": draw_stress, "lengths": draw_lengths,
-    "proof": draw_proof, "cost": draw_cost,
-}  # fmt: skip
+PARTS = {"verdicts": draw_verdicts, "decided": draw_decided, "stress": draw_stress, "proof": draw_proof,
+         "cost": draw_cost}  # fmt: skip

@@ -107,8 +107,7 @@ def finish(todo, submit, news, paths, finished):
             bar.refresh()
 
 
-# ---------------------------------------------------------------------------------------------------
-# Results on disk.
+# --- Results on disk.
 
 
 def digest(name, machine, sources):
@@ -127,10 +126,7 @@ def keep(path, result):
     aside = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
+        aside.write_bytes(hashlib.sha256(content).digest() + content)
         aside.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -166,8 +162,7 @@ def write(results, path):
     path.write_text(re.sub(r"\[[^][{}]+\]", lambda found: " ".join(found[0].split()), text) + "\n", encoding="utf-8")
 
 
-# ---------------------------------------------------------------------------------------------------
-# Workers: each pool gives (submit(key, call) -> future, {device: machine}, a queue of news).
+# --- Workers: each pool gives (submit(key, call) -> future, {device: machine}, a queue of news).
 
 
 @contextlib.contextmanager

@@ -24,10 +24,6 @@ def test_a_spread_is_the_median_and_the_range(values, words):
     assert page.spread(values) == words
 
 
-def test_the_last_values_of_curves():
-    assert page.lasts([[1, 2], [], [3]]) == [2, 3]
-
-
 def test_the_readme_is_true_of_the_committed_run():
     root = Path(page.__file__).parent.parent
     results = json.loads((root / "figures" / "results.json").read_text())
