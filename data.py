@@ -127,10 +127,9 @@ def chain_batch(batch_size, digitlen, chain):
     draws = np.random.default_rng(random.getrandbits(64))
     total = draws.integers(0, 9, (batch_size, digitlen))  # of both digits: 8 at most carries nothing
     if chain:
-        first = draws.integers(0, digitlen - chain + 1, batch_size)
-        position = np.arange(digitlen)
-        total[(position > first[:, None]) & (position < first[:, None] + chain)] = 9
-        total[np.arange(batch_size), first] = draws.integers(10, 19, batch_size)
+        place = np.arange(digitlen) - draws.integers(0, digitlen - chain + 1, (batch_size, 1))  # in the chain
+        total[(place > 0) & (place < chain)] = 9
+        total[place == 0] = draws.integers(10, 19, batch_size)
     digits_1 = draws.integers(np.maximum(total - 9, 0), np.minimum(total, 9) + 1)
     return with_sums(digits_1, total - digits_1)
 

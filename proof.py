@@ -125,16 +125,14 @@ def recipe(cell, layers):
 def train_proven(layers=1, seed=0, cell="RNN", device="cpu"):
     """Train an adder of `layers` layers of `cell` so that it can be proven; returns (model, its `Proof`).
 
-    Adam with a one-cycle learning rate, gradients clipped to norm 1. At first the loss is the usual one, on
-    carry-rich pairs, at last that of the worst case; see the constants above. Raises ValueError for a bad
-    argument.
+    Adam with a one-cycle learning rate, gradients clipped to norm 1. At first the loss is the usual one, on carry-rich
+    pairs, at last that of the worst case; see the constants above. Raises ValueError for a bad argument.
     """
-    check_at_least("layers", layers, 1)
     check_at_least("seed", seed, 0)
     device = pt.check_device(device)
     pt.seed_everything(seed)
-    steps, rounds, rate = recipe(cell, layers)
     model = pt.Adder(cell, layers).to(device)
+    steps, rounds, rate = recipe(cell, layers)
     with torch.no_grad():  # the gate that keeps, z or f, begins lower: near 1, e / (1 - z) explodes
         for _, _, bias_ih, _ in model.rnn.all_weights:
             bias_ih[pt.HIDDEN : 2 * pt.HIDDEN] -= 2  # of a tanh RNN: none
@@ -177,13 +175,12 @@ def worst_case_loss(weights, rounds, scale):
 def refute(model, digits=12, widths=WIDTHS):
     """The shortest pair found that `model` adds wrong, (number_1, number_2), or None: which proves nothing.
 
-    An adder reads from the right, and what it says at position t depends on the first t digits alone. So a wrong
-    digit there condemns every pair of numbers that ends in those digits: at least one random pair in 100^t. The
-    search (a beam search) goes by positions: from the zero state all 100 pairs of digits, from each state that it
-    keeps all 100 again. It keeps those of least margin, right logit less the best other, half of them for each
-    carry, and ends at the first wrong digit, or after `digits` positions; `widths` are the numbers of states to
-    keep, each tried if the one before found nothing. Any cell, any depth, any device; always the same answer. What
-    it returns is checked by `pt.add` against Python's integers.
+    An adder reads from the right, and what it says at position t depends on the first t digits alone. So a wrong digit
+    there condemns every pair of numbers that ends in those digits: at least one random pair in 100^t. A beam search
+    goes by positions: from the zero state all 100 pairs of digits, from each state that it keeps all 100 again. It
+    keeps those of least margin, right logit less the best other, half of them for each carry, and ends at the first
+    wrong digit, or after `digits` positions; `widths` are the numbers of states to keep, each tried if the one before
+    found nothing. Always the same answer, checked by `pt.add` against Python's integers.
     """
     check_at_least("digits", digits, 1)
     model.eval()
@@ -226,6 +223,7 @@ class Decision(NamedTuple):
 
     verdict: str  # "proven", "wrong" or "undecided"
     pair: tuple | None = None  # where wrong: two numbers,
+    digits: int | None = None  # those of the longer one,
     answer: int | None = None  # what the adder says is their sum,
     share: float | None = None  # and the share of all random pairs that end as they do up to its wrong digit
 
@@ -246,4 +244,4 @@ def decide(model):
         return Decision("undecided")
     answer = pt.add(model, *found)
     place = next(t for t in itertools.count() if answer // 10**t % 10 != sum(found) // 10**t % 10)
-    return Decision("wrong", pair=found, answer=answer, share=100.0 ** -(place + 1))
+    return Decision("wrong", found, len(str(max(found))), answer, share=100.0 ** -(place + 1))

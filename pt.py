@@ -4,6 +4,7 @@ The model reads two numbers digit by digit, least significant digit first, and s
 position.
 """
 
+import itertools
 import math
 import os
 
@@ -45,8 +46,7 @@ class Adder(nn.Module):
     def read(self, num1, num2, hidden=None):
         """As `forward`, from a hidden state on: returns (logits, the hidden state at the end).
 
-        `hidden` is what an earlier call returned, or None at the start of a number: so a long number can be read in
-        parts.
+        `hidden` is what an earlier call returned, or None at the start of a number, which can so be read in parts.
         """
         output, hidden = run_layers(self.rnn, self.pairs(), DIGITS * num1.t() + num2.t(), hidden)
         return self.dense(output).transpose(0, 1), hidden
@@ -115,9 +115,15 @@ def train(
         pending.append(training_step(model, optimizer, *to_tensors(digits, device)))
         if step % measure_every and step < steps:
             continue
-        curves["loss"] += torch.stack(pending).tolist()
+        losses = torch.stack(pending).tolist()
+        finite = list(itertools.takewhile(math.isfinite, losses))
+        curves["loss"] += finite
         pending.clear()
-        check_finite(curves["loss"], model, optimizer)
+        if len(finite) < len(losses):
+            rates = ", ".join(f"{group['lr']:g}" for group in optimizer.param_groups)
+            which = f"{type(model.rnn).__name__}, {model.rnn.num_layers} layers, learning rate {rates}"
+            where = f"the loss is {losses[len(finite)]} at step {len(curves['loss']) + 1}"
+            raise FloatingPointError(f"{where} ({which}): try a lower learning rate")
         curves["accuracy"].append(evaluate(model, device, digitlen, test_size))
         curves["measured_at"].append(step)
         if step % PRINT_EVERY == 0:
@@ -145,18 +151,6 @@ def check_training(steps, digitlen, batch_size, test_size, measure_every, pairs,
         data.check_at_least(name, value, 1)
     if pairs not in ("uniform", "carry_rich"):
         raise ValueError(f"pairs must be 'uniform' or 'carry_rich', got {pairs!r}")
-
-
-def check_finite(losses, model, optimizer):
-    """Raise FloatingPointError at the first of `losses` that is not finite; it and the rest go."""
-    for step, loss in enumerate(losses, start=1):
-        if not math.isfinite(loss):
-            del losses[step - 1 :]
-            rates = ", ".join(f"{group['lr']:g}" for group in optimizer.param_groups)
-            raise FloatingPointError(
-                f"the loss is {loss} at step {step} ({type(model.rnn).__name__}, "
-                f"{model.rnn.num_layers} layers, learning rate {rates}): try a lower learning rate"
-            )
 
 
 @torch.no_grad()
@@ -227,8 +221,7 @@ def load(path):
 
 def adder_of(weights):
     """The adder that has these weights, a state_dict."""
-    gates = len(weights["rnn.weight_ih_l0"]) // HIDDEN
-    cell = {1: "RNN", 3: "GRU", 4: "LSTM"}[gates]
+    cell = {1: "RNN", 3: "GRU", 4: "LSTM"}[len(weights["rnn.weight_ih_l0"]) // HIDDEN]  # by its gates
     model = Adder(cell, sum(name.startswith("rnn.weight_ih") for name in weights))
     model.load_state_dict(weights)
     return model
@@ -243,7 +236,6 @@ def seed_everything(seed):
     torch.manual_seed(seed)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, see PyTorch's notes
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing here reads any

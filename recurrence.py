@@ -1,7 +1,7 @@
 """An RNN and a GRU over time on a CPU: PyTorch's own numbers to rounding, every gradient included, sooner."""
 
 import torch
-from torch import nn
+from torch.nn.functional import embedding, linear
 
 # How a long recurrence is cut up on the CPU; see `scan_in_chunks`.
 CHUNK = 64  # positions a chunk
@@ -18,17 +18,15 @@ def run_layers(rnn, table, index, hidden):
     PyTorch's own tanh RNN and GRU spend most of their time there between small operations. And the first layer's
     product W_ih x is made once for each row of `table`, (rows, width), not for each of `index`, (digits, batch).
     """
-    recurrence = {nn.RNN: TanhRecurrence, nn.GRU: GRURecurrence}.get(type(rnn))
+    recurrence = {"RNN_TANH": TanhRecurrence, "GRU": GRURecurrence}.get(rnn.mode)
     if recurrence is None or table.device.type != "cpu":
-        return rnn(nn.functional.embedding(index, table), hidden)
+        return rnn(embedding(index, table), hidden)
     if hidden is None:
         hidden = table.new_zeros(rnn.num_layers, index.shape[1], rnn.hidden_size)
     outputs, last = table, []
     for layer, (start, (weight_ih, weight_hh, bias_ih, bias_hh)) in enumerate(zip(hidden, rnn.all_weights)):
-        inputs = nn.functional.linear(outputs, weight_ih, bias_ih)
-        if layer == 0:
-            inputs = nn.functional.embedding(index, inputs)
-        outputs = recurrence.apply(inputs, start, weight_hh, bias_hh)
+        inputs = linear(outputs, weight_ih, bias_ih)
+        outputs = recurrence.apply(inputs if layer else embedding(index, inputs), start, weight_hh, bias_hh)
         last.append(outputs[-1])
     return outputs, torch.stack(last)
 
@@ -116,15 +114,14 @@ class GRURecurrence(torch.autograd.Function):
 def scan_in_chunks(scan, inputs, start, backwards=False):
     """What the recurrence `scan` makes of `inputs`: (time, batch, units), in one pass or in chunks.
 
-    `scan(*inputs, state)` overwrites its first input, step by step, from the state before the first step
-    on; each input comes to it as a sequence of steps, from the last to the first if `backwards`. A long
-    sequence of few numbers is cut into chunks that are scanned side by side, as one wider batch: each
-    begins in the state that the last WARM_UP positions before it lead to from zero. Where the chunk
-    before ends in another state (by over CUT_TOLERANCE of the largest), the chunk is scanned again
-    from there, until none is left: so the result is that of one pass, to rounding, whatever `scan`
-    is, and forgetful recurrences get it in far fewer steps. (A Jacobi iteration over the chunks, as
-    in Song et al. 2021, "Accelerating feedforward computation via parallel nonlinear equation solving".)
-    The first of `inputs` may be overwritten.
+    `scan(*inputs, state)` overwrites its first input, step by step, from the state before the first step on; each input
+    comes to it as a sequence of steps, from the last to the first if `backwards`. A long sequence of few numbers is cut
+    into chunks that are scanned side by side, as one wider batch: each begins in the state that the last WARM_UP
+    positions before it lead to from zero. Where the chunk before ends in another state (by over CUT_TOLERANCE of the
+    largest), the chunk is scanned again from there, until none is left: so the result is that of one pass, to rounding,
+    whatever `scan` is, and forgetful recurrences get it in far fewer steps. (A Jacobi iteration over the chunks, as in
+    Song et al. 2021, "Accelerating feedforward computation via parallel nonlinear equation solving".) The first of
+    `inputs` may be overwritten.
     """
     time, batch, units = inputs[0].shape
     if time < 4 * CHUNK or batch > WIDE:

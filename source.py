@@ -29,14 +29,10 @@ from pt import evaluate, myPTRNNModel, train  # noqa: F401  (names in the report
 
 # --- The constants to edit.
 
-# Each run is repeated with each of these seeds: of the weights, the pairs to train on and to test on.
-SEEDS = list(range(8))
-
-# Where to train: "cpu", "cuda" or "cuda:1".
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-# Worker processes that share the runs, one torch thread each.
-WORKERS = os.cpu_count()
+SEEDS = list(range(8))  # each run is repeated with each: of the weights, the pairs to train on and to test on
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # where to train: "cpu", "cuda" or "cuda:1"
+WORKERS = os.cpu_count()  # processes that share the runs, one torch thread each
+SCHEDULER = None  # a cluster to share them instead: the address of a Dask scheduler, "tcp://host:8786"
 
 # What is trained, row by row of the report's experiments. The first lines are the settings of the simple
 # adder, each row says what differs, and whatever stands in a list is compared, one curve each.
@@ -79,30 +75,23 @@ PROVEN_SEEDS = {
     "LSTM": {1: range(3), 2: range(1), 3: range(1)},
 }
 
-# Adders whose accuracy is measured against the longest carry chain, beside the proven one, on five seeds at most.
+# Adders whose accuracy is measured against the longest carry chain, beside a proven one, on five seeds at most.
 STRESSED = {
     "the report's simple adder": SETTINGS,
     "the report's final model": FINAL_MODEL,
     "the simple adder, trained on carry-rich pairs": SETTINGS
     | {"pairs": "carry_rich", "steps": 700, "seeds": SEEDS[:3]},
 }
+CHAINS = [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]  # the longest carry chain of the pairs, all of 1000 digits
+CHAIN_PAIRS = 20  # how many pairs of each
 
-# The longest carry chain of the pairs to stress them with, all of 1000 digits, and how many pairs of each.
-CHAINS = [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]
-CHAIN_PAIRS = 20
-
-# The lengths at which the first proven adder is tested, and how many pairs of each kind.
+# The lengths at which the first proven adder is tested, {digits: how many pairs of each kind}.
 LENGTHS = {100: 100, 1000: 10_000, 10_000: 20, 100_000: 2, 1_000_000: 1}
 
-# The lengths at which a training step of the simple adder is timed, on each device that is there.
-COST_LENGTHS = [10, 100, 1000, 5000]
+COST_LENGTHS = [10, 100, 1000, 5000]  # at which a training step of the simple adder is timed, on each device
 
-# A cluster to share the runs instead of this machine's cores: the address of a Dask scheduler, "tcp://host:8786".
-SCHEDULER = None
-
-# Where the pictures, the page and the numbers go, and where finished runs are kept (outside git).
-FIGURES = Path(__file__).parent / "figures"
-KEPT = Path(__file__).parent / ".runs"
+FIGURES = Path(__file__).parent / "figures"  # where the pictures, the page and the numbers go
+KEPT = Path(__file__).parent / ".runs"  # where finished runs are kept (outside git)
 
 # --- The calls that the constants make, and their records.
 
@@ -190,9 +179,8 @@ def measured(rows):
     conduct(calls)
     for row, by_arm in calls.items():
         arms = {arm: (label, records(by_arm[arm])) for arm, (label, _) in trials.arms(ROWS[row]).items()}
-        judged = claims.of_row(row, ROWS[row], arms)
-        found.append(judged | {"settings": trials.in_words(ROWS[row])})
-        print(f"row {row}, {judged['title']}: {judged['verdict']}")
+        found.append(claims.of_row(row, ROWS[row], arms) | {"settings": ROWS[row]})
+        print(f"row {row}, {found[-1]['title']}: {found[-1]['verdict']}")
     return found
 
 
@@ -209,7 +197,7 @@ def exact_main():
             proven[f"a proven {cell}"] = found
     first = dict(list(proven.items())[:1])
     if stressed:
-        part["stress"] = trials.stress(stressed | first, CHAINS, CHAIN_PAIRS)
+        part["stress"] = trials.stress(stressed | first, sorted(CHAINS), CHAIN_PAIRS)
     for model, *_ in first.values():
         part["lengths"] = trials.lengths(model, LENGTHS) | {"peers": claims.PEERS}
     if groups:

@@ -6,7 +6,6 @@ the same kind of machine, but for its times. The last functions here take finish
 """
 
 import itertools
-import statistics
 import time
 
 import numpy as np
@@ -26,7 +25,8 @@ def train_adder(settings, progress):
 
     `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, measure_every, pairs, stop_after,
     seed, device. The record has the curves of `pt.train`, ms_per_step (measurements included), `right`: whether it
-    was at 1.0 at the end, `error`: None, or what ended it early, and what is `decided`. Raises ValueError as `check`.
+    was at 1.0 at the end, `error`: None, or what ended it early, and its `proof.Decision`, in words as `decided`.
+    Raises ValueError as `check`.
     """
     check(train_adder, settings, [settings["seed"]])
     pt.seed_everything(settings["seed"])
@@ -44,22 +44,17 @@ def train_adder(settings, progress):
     except FloatingPointError as stopped:
         error = str(stopped)
     curves, seconds = model.curves, time.perf_counter() - began
-    steps, verdict = len(curves["loss"]), decided(proof.decide(model))
+    steps, found = len(curves["loss"]), proof.decide(model)
     said = f"ended early: {error}"
     if not error:
         first = curves["measured_at"][curves["accuracy"].index(1.0)] if 1.0 in curves["accuracy"] else None
         said = f"100% from step {first}" if first else "never 100%"
         said += f", loss {curves['loss'][-1]:.3g} and accuracy {curves['accuracy'][-1]:g} at step {steps}"
-    return curves | verdict | {
-        "error": error, "right": curves["accuracy"][-1:] == [1.0], "ms_per_step": 1e3 * seconds / max(1, steps),
-        "said": f"{said}, {seconds:.1f} s, {verdict['decided']}", "weights": model.cpu().state_dict(),
+    return curves | found._asdict() | {
+        "decided": str(found), "error": error, "right": curves["accuracy"][-1:] == [1.0],
+        "ms_per_step": 1e3 * seconds / max(1, steps), "said": f"{said}, {seconds:.1f} s, {found}",
+        "weights": model.cpu().state_dict(),
     }  # fmt: skip
-
-
-def decided(found):
-    """A `proof.Decision` as plain values: "decided" in words, "digits" those of a wrong pair's longer number."""
-    digits = len(str(max(found.pair))) if found.pair else None
-    return {"decided": str(found), "digits": digits, "pair": found.pair, "answer": found.answer, "share": found.share}
 
 
 def prove_adder(settings, progress):
@@ -67,11 +62,11 @@ def prove_adder(settings, progress):
 
     One that is not proven is decided as others are. Its accuracy is not measured: `right` is False.
     """
-    model, found = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
-    verdict = decided(proof.Decision("proven") if found.proven else proof.decide(model))
-    return verdict | {
-        "proven": found.proven, "margin": found.margin, "fails_at": found.fails_at, "right": False,
-        "said": f"{verdict['decided']}, least margin {found.margin:.2f}", "weights": model.cpu().state_dict(),
+    model, proved = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
+    found = proof.Decision("proven") if proved.proven else proof.decide(model)
+    return found._asdict() | {
+        "decided": str(found), "proven": proved.proven, "margin": proved.margin, "fails_at": proved.fails_at,
+        "right": False, "said": f"{found}, least margin {proved.margin:.2f}", "weights": model.cpu().state_dict(),
     }  # fmt: skip
 
 
@@ -92,7 +87,7 @@ def time_step(settings, progress):
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         ms.append(1e3 * (time.perf_counter() - start))
-    return {"ms": ms[1:], "said": f"{statistics.median(ms[1:]):.1f} ms a training step"}
+    return {"ms": ms[1:], "said": f"{np.median(ms[1:]):.1f} ms a training step"}
 
 
 # --- Settings: of one call, and of a row of calls.
@@ -142,12 +137,6 @@ def arms(row):
     return found
 
 
-def in_words(row):
-    """What a row of settings does not compare, in words; what is None is left out."""
-    fixed = {field: value for field, value in row.items() if field == "seeds" or not isinstance(value, list)}
-    return ", ".join(describe(field, value) for field, value in fixed.items() if value is not None)
-
-
 def describe(field, value):
     """A setting in words: "3 layers", "GRU", and others by their name, "lr 0.01"."""
     if field == "layers":
@@ -192,7 +181,7 @@ def lengths(model, counts):
             answer = pt.add_digits(model, digits_1, digits_2)
             speed = answer.size / (time.perf_counter() - start)
             right = int((answer == sums).all(1).sum())
-            about = {"length": length, "kind": kind, "pairs": len(answer)}
+            about = {"length": length, "kind": kind, "pairs": len(sums)}
             tests.append(about | {"right": right, "digits_per_second": speed})
     return {"trained_at": proof.DIGITLEN, "lengths": tests}
 
@@ -226,16 +215,14 @@ def count_decided(groups):
 
     "right": those whose accuracy was 1.0 at their last measurement. None where there are no adders.
     """
-    found = [
-        {"name": name, "fewer_pairs": fewer,
-         "adders": [{what: record[what] for what in ("right", "decided", "digits")} for record in records]}
-        for name, records, fewer in groups if records
-    ]  # fmt: skip
+    found = []
+    for name, records, fewer in groups:
+        adders = [{what: record[what] for what in ("right", "verdict", "decided", "digits")} for record in records]
+        found += [{"name": name, "fewer_pairs": fewer, "adders": adders}] if adders else []
     every = [adder for group in found for adder in group["adders"]]
-    verdicts = ["wrong" if adder["digits"] else adder["decided"] for adder in every]
+    verdicts = [adder["verdict"] for adder in every]
     wrong = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
     return found and {
-        "picture": "decided.png", "groups": found, "adders": len(every),
-        "right": sum(adder["right"] for adder in every),
+        "picture": "decided.png", "groups": found, "adders": len(every), "right": sum(a["right"] for a in every),
         "right_but_wrong": len(wrong), "most_digits": max(wrong, default=0),
     } | {verdict: verdicts.count(verdict) for verdict in ("wrong", "proven", "undecided")}  # fmt: skip

@@ -45,14 +45,10 @@ def one_reaches(arms, read):
     return min(map(reached, arms.values())) <= last_measured(arms, read)
 
 
-def is_first(arms, arm, level=1.0):
-    """Whether `arm` reached `level` before each other arm did."""
-    return reached(arms[arm], level) < min(reached(record, level) for key, record in arms.items() if key != arm)
-
-
-def is_last(arms, arm, level=1.0):
-    """Whether `arm` reached `level` after each other arm, or never and the others did."""
-    return reached(arms[arm], level) > max(reached(record, level) for key, record in arms.items() if key != arm)
+def comes(arms, arm, place, level=1.0):
+    """Whether `arm` reached `level` before each other arm ("first"), or after each or never ("last")."""
+    step, others = reached(arms[arm], level), [reached(record, level) for key, record in arms.items() if key != arm]
+    return step < min(others) if place == "first" else step > max(others)
 
 
 def losses_are_near(arms, factor):
@@ -94,17 +90,9 @@ def one_falls_and_recovers(arms, to):
     return any(min(curve[start:end]) <= to for curve, (start, end) in zip(curves, ends))
 
 
-QUESTIONS = {
-    question.__name__: question for question in (
-        all_reach, one_reaches, is_first, is_last, losses_are_near, loss_halves, fastest_is_between,
-        lowest_never_reaches, highest_ends_wrong, one_falls_and_recovers,
-    )
-}  # fmt: skip
-
-
 def is_true(arms, asks, **arguments):
-    """The answer of one seed's records to a question of report.toml."""
-    return bool(QUESTIONS[asks](arms, **arguments))
+    """The answer of one seed's records to a claim of report.toml: `asks` is the name of a question above."""
+    return globals()[asks](arms, **arguments)
 
 
 # --- Verdicts.

@@ -1,5 +1,6 @@
 """Results -> PNG: what stands in `results.json` is drawn, and nothing else."""
 
+import collections
 import itertools
 
 import matplotlib
@@ -10,8 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]  # Okabe, Ito 2008
-
-
 STYLE = {
     "figure.constrained_layout.use": True, "savefig.dpi": 150, "axes.grid": True, "grid.alpha": 0.3,
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
@@ -108,17 +107,15 @@ def draw_run(curves, path):
 
 
 def on_one_grid(runs, steps, what):
-    """(low, median, high) over `runs` of the curve `what`, at each of `steps`.
+    """(low, median, high) over `runs` of the curve `what`, at each of `steps`, at which the longest was measured.
 
     A run that stopped early at 1.0 keeps its last value; one that broke off has none from there on.
     """
     curves = np.full((len(runs), len(steps)), np.nan)
     for curve, run in zip(curves, runs):
-        values = np.array(run[what])
-        at = run["measured_at"] if what == "accuracy" else np.arange(1, len(values) + 1)
-        index = np.searchsorted(at, steps, side="right") - 1
-        there = (index >= 0) & (steps <= len(run["loss"]) if run["error"] else True)
-        curve[there] = values[index[there]]
+        values = run[what] if what == "accuracy" else [run[what][step - 1] for step in run["measured_at"]]
+        curve[: len(values)] = values
+        curve[len(values) :] = np.nan if run["error"] else values[-1]
     curves = np.ma.masked_invalid(curves)
     return [np.ma.filled(f(curves, axis=0), np.nan) for f in (np.ma.min, np.ma.median, np.ma.max)]
 
@@ -133,14 +130,13 @@ def draw_decided(figure, decided):
     figure.set_size_inches(10, 1.3 + 0.55 * len(groups))
     axes = figure.subplots()
     for y, group in enumerate(groups):
-        stacked = {}  # the marks at one place go down in columns of five
+        stacked = collections.Counter()  # the marks at one place go down in columns of five
         for adder in sorted(group["adders"], key=lambda adder: not adder["right"]):
-            x, proven = adder["digits"] or places[adder["decided"]], adder["decided"] == "proven"
-            column, line = divmod(stacked.setdefault(x, 0), 5)
+            x, proven = adder["digits"] or places[adder["verdict"]], adder["verdict"] == "proven"
+            at = x + 0.09 * (stacked[x] // 5) - 0.1, y - 0.4 + 0.13 * (stacked[x] % 5)
             stacked[x] += 1
             full = "full" if adder["right"] or proven else "none"
             colour, look = (COLOURS[2], "D") if proven else (COLOURS[1], "o")
-            at = x + 0.09 * column - 0.1, y - 0.4 + 0.13 * line
             axes.plot(*at, look, color=colour, fillstyle=full, markersize=3.5, markeredgewidth=0.8)
         wrong = [adder for adder in group["adders"] if adder["digits"]]
         if wrong:
@@ -163,18 +159,17 @@ def draw_decided(figure, decided):
 def draw_stress(figure, stress):
     """Accuracy against the longest carry chain: the median over seeds, their range as a band."""
     figure.set_size_inches(10, 4.5)
-    axes, chains, ends = figure.subplots(), stress["chains"], []
-    styles = itertools.cycle(["o-", "s-", "D-", "^--"])
+    axes, chains, styles = figure.subplots(), stress["chains"], itertools.cycle(["o-", "s-", "D-", "^--"])
     for adder, colour in zip(stress["adders"], colours(len(stress["adders"]))):
-        curves, label = np.array(adder["accuracy"]), f"{adder['name']} ({len(adder['accuracy'])} seeds)"
+        curves = np.array(adder["accuracy"])
+        label = f"{adder['name']} ({len(curves)} seeds): {np.median(curves[:, -1]):.0%} at the end"
         axes.fill_between(chains, curves.min(0), curves.max(0), color=colour, alpha=0.2, linewidth=0)
         axes.plot(chains, np.median(curves, 0), next(styles), color=colour, clip_on=False, label=label)
-        ends.append(f"{np.median(curves[:, chains.index(max(chains))]):.0%}")
-    figure.suptitle(f"Right sums at a carry chain of {max(chains)} positions, in the legend's order: {', '.join(ends)}")
+    figure.suptitle(f"Right sums against the longest carry chain, to {chains[-1]} positions")
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xticks(chains, chains)
-    axes.set(xlim=(0, max(chains)), ylabel="accuracy (whole sums right)")
-    axes.set_xlabel("longest carry chain in the pair (positions that a carry goes into)")
+    axes.set(xlim=(0, chains[-1]), xlabel="longest carry chain in the pair (positions that a carry goes into)",
+             ylabel="accuracy (whole sums right)")  # fmt: skip
     axes.legend()
 
 

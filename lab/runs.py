@@ -5,7 +5,6 @@ may call `progress(share, line)`: how much of it is done, and a line to print, o
 follow from its settings, the code, the versions and the kind of machine, for it is kept in the name of these.
 """
 
-import collections
 import contextlib
 import hashlib
 import io
@@ -18,6 +17,7 @@ import platform
 import queue
 import re
 import signal
+import statistics
 import sys
 import threading
 import time
@@ -86,8 +86,8 @@ def conduct(calls, finished, folder, sources, workers, scheduler=None):
 def finish(todo, submit, news, paths, finished):
     """Submit the calls {key: call}, the longest first, and keep and announce each result as it comes."""
     form, shares = "{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left", dict.fromkeys(todo, 0.0)
-    bar = tqdm(total=sum(call.seconds for call in todo.values()), bar_format=form, smoothing=0, dynamic_ncols=True)
-    with contextlib.closing(bar):
+    total = sum(call.seconds for call in todo.values())
+    with tqdm(total=total, bar_format=form, smoothing=0, dynamic_ncols=True) as bar:
         with ctrl_c_held():  # workers start here, and leave Ctrl-C to this process, which ends them
             longest_first = sorted(todo, key=lambda name: -todo[name].seconds)
             waiting = {submit(name, todo[name]): name for name in longest_first}
@@ -242,7 +242,8 @@ def cluster(scheduler, devices, sources):
     try:
         with distributed.Client(scheduler, timeout=5, set_as_default=False) as client:
             client.wait_for_workers(1, timeout=5)
-            machines = alike(client.run(worker_machines, devices))
+            threads = lambda dask_worker: {"threads": dask_worker.state.nthreads}
+            machines = alike(client.run(lambda dask_worker: {on: machine(on) | threads(dask_worker) for on in devices}))
             pool = client.get_executor()
 
             def submit(name, call):
@@ -255,25 +256,20 @@ def cluster(scheduler, devices, sources):
         raise ConnectionError(f"{gone} ({type(error).__name__})") from None
 
 
-def worker_machines(devices, dask_worker):
-    """In a worker of a cluster: {device: its machine}, and how many calls it does at a time."""
-    return {device: machine(device) | {"threads": dask_worker.state.nthreads} for device in devices}
-
-
 def alike(found):
-    """{device: machine} of all workers, from {address: worker_machines}; ValueError names one that differs.
+    """{device: machine} of all workers, from {address: {device: machine, and how many calls it does at a time}}.
 
-    Versions must be those of this process, the kind of device that of most workers, and calls come one at a time.
+    Versions must be those of this process, the kind of device that of most workers, and calls come one at a time:
+    ValueError names a worker that differs.
     """
     machines = {}
     for device in next(iter(found.values())):
-        kinds = collections.Counter(of_worker[device]["device"] for of_worker in found.values())
-        machines[device] = machine("cpu") | {"device": kinds.most_common(1)[0][0]}
-        expected = machines[device] | {"threads": 1}
+        kind = statistics.mode(of_worker[device]["device"] for of_worker in found.values())
+        machines[device] = machine("cpu") | {"device": kind}
         for address, of_worker in found.items():
-            for what, value in of_worker[device].items():
-                if value != expected[what]:
-                    raise ValueError(f"the worker at {address} has {what} {value}, but {expected[what]} is needed")
+            for what, needed in (machines[device] | {"threads": 1}).items():
+                if (value := of_worker[device][what]) != needed:
+                    raise ValueError(f"the worker at {address} has {what} {value}, but {needed} is needed")
     return machines
 
 

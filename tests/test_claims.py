@@ -53,9 +53,9 @@ def test_claims_by_hand():
     assert [claims.reached(r, 1.0) for r in (slow, fast, never)] == [30, 20, math.inf]
     assert [claims.last_measured({1: slow}, step) for step in (350, 60, 200)] == [370, 70, 210]
     assert claims.last_measured({1: dict(slow, measured_at=[50, 100, 150])}, 450) == 500
-    assert claims.is_first({1: slow, 2: fast, 3: never}, 2)
-    assert claims.is_last({1: slow, 2: fast, 3: never}, 3)
-    assert not claims.is_first({1: fast, 2: fast}, 2), "a tie is not first"
+    assert claims.comes({1: slow, 2: fast, 3: never}, 2, "first")
+    assert claims.comes({1: slow, 2: fast, 3: never}, 3, "last") and not claims.comes({1: fast, 3: never}, 1, "last")
+    assert not claims.comes({1: fast, 2: fast}, 2, "first"), "a tie is not first"
     assert claims.all_reach({1: slow, 2: fast}, within=30)
     assert not claims.all_reach({1: slow, 2: fast}, within=20)
     assert not claims.all_reach({1: slow, 2: never})

@@ -124,7 +124,6 @@ def test_arms_and_their_names_by_hand():
     assert list(trials.arms(row | {"cell": "RNN"})) == [1, 2]
     alone = row | {"cell": "RNN", "layers": 2}
     assert trials.arms(alone) == {None: ("", {name: value for name, value in alone.items() if name != "seeds"})}
-    assert trials.in_words(row | {"stop_after": None}) == "digitlen 10, lr 0.001, seeds [0, 1]"
     with pytest.raises(ValueError, match="seeds must hold at least one"):
         trials.arms(alone | {"seeds": []})
 
