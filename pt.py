@@ -228,13 +228,10 @@ def adder_of(weights):
 
 
 def seed_everything(seed):
-    """Seed all that a run draws from, and turn off what makes it differ from run to run.
-
-    TF32 is off too: a GPU's float32 is then a float32.
-    """
+    """Seed all that a run draws from, and turn off what makes it differ from run to run."""
     data.random.seed(seed)
     torch.manual_seed(seed)
-    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False  # a GPU's float32 is then a float32
     torch.backends.cudnn.allow_tf32 = False
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, see PyTorch's notes
     torch.use_deterministic_algorithms(True)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]  # Okabe, Ito 2008
+VERDICTS = {"holds": COLOURS[2], "does not hold": COLOURS[1], "depends on the seed": COLOURS[0]}  # others: black
 STYLE = {
     "figure.constrained_layout.use": True, "savefig.dpi": 150, "axes.grid": True, "grid.alpha": 0.3,
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
@@ -36,11 +37,6 @@ def colours(count):
     return matplotlib.colormaps["viridis"](np.linspace(0, 0.95, count))
 
 
-# --- All verdicts.
-
-VERDICTS = {"holds": COLOURS[2], "does not hold": COLOURS[1], "depends on the seed": COLOURS[0]}  # others: black
-
-
 def draw_verdicts(figure, verdicts):
     """Every claim of every row in a line: its words, a mark for each seed, the verdict. A row's name has no marks."""
     lines = verdicts["lines"]
@@ -60,9 +56,6 @@ def draw_verdicts(figure, verdicts):
     axes.set(xlim=(0, 38), ylim=(len(lines) - 0.5, -0.5))
     axes.axis("off")
     figure.suptitle("The report's claims, a mark for each seed: full where the claim is true of it, empty where not")
-
-
-# --- The report's rows: curves.
 
 
 def draw_row(figure, row):
@@ -118,9 +111,6 @@ def on_one_grid(runs, steps, what):
         curve[len(values) :] = np.nan if run["error"] else values[-1]
     curves = np.ma.masked_invalid(curves)
     return [np.ma.filled(f(curves, axis=0), np.nan) for f in (np.ma.min, np.ma.median, np.ma.max)]
-
-
-# --- Beyond the report.
 
 
 def draw_decided(figure, decided):

@@ -48,10 +48,7 @@ def key(call):
 
 
 def machine(device):
-    """What decides the numbers of a call besides settings and code: versions, and the device's kind.
-
-    That is a GPU's name, or a CPU's instruction set.
-    """
+    """What decides a call's numbers beside settings and code: versions, a GPU's name or a CPU's instruction set."""
     kind = f"CPU {platform.machine()} {get_cpu_capability()}"
     if torch.device(device).type == "cuda":
         kind = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "no CUDA"

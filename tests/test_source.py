@@ -67,7 +67,7 @@ def test_a_tiny_full_run(tiny, capfd):
     assert "100%" in output.err, "the bar was there to the end"
     results, page = results_of(figures), (figures / "README.md").read_text()
 
-    names = [f"row-{row}-" for row in range(1, 11)] + ["stress", "lengths", "proof", "verdicts", "decided"]
+    names = [f"row-{row}-" for row in range(1, 11)] + ["stress", "proof", "verdicts", "decided"]
     for path in figures.glob("*.png"):
         width, height = png_size(path)
         assert width >= 1300 and 400 <= height <= 2400
@@ -124,8 +124,9 @@ def test_a_tiny_full_run(tiny, capfd):
     assert {path.name: path.read_bytes() for path in figures.iterdir()} == drawn
 
 
-def test_nothing_to_run_is_a_page_too(tiny):
-    figures = tiny("empty")
+@pytest.mark.parametrize("proven", [{}, {"RNN": {1: [0]}}])
+def test_nothing_to_run_is_a_page_too(proven, tiny):
+    figures = tiny("empty", PROVEN_SEEDS=proven, CHAINS=[], LENGTHS={})
     source.main()
     assert results_of(figures)["rows"] == [] and (figures / "README.md").exists()
 
@@ -148,7 +149,7 @@ def test_each_part_runs_by_itself(tiny):
     assert [row["row"] for row in source.pt_main()["rows"]] == [1]
     assert [row["row"] for row in source.pt_adv_main()["rows"]] == [4]
     assert set(source.exact_main()) == {"stress", "lengths", "proof"}
-    assert {path.name[:5] for path in figures.glob("*.png")} == {"row-1", "row-4", "stres", "lengt", "proof"}
+    assert {path.name[:5] for path in figures.glob("*.png")} == {"row-1", "row-4", "stres", "proof"}
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,9 @@ def test_each_part_runs_by_itself(tiny):
         ({"PROVEN_SEEDS": {"Turing": {1: [1]}}}, "cell .* got 'Turing'"),
         ({"PROVEN_SEEDS": {"RNN": {1: [-1]}}}, "PROVEN_SEEDS: seed .* got -1"),
         ({"COST_LENGTHS": [0]}, "COST_LENGTHS: digitlen .* got 0"),
+        ({"CHAINS": [0, -1]}, "CHAINS .* got -1"),
+        ({"CHAIN_PAIRS": 0}, "CHAIN_PAIRS .* got 0"),
+        ({"LENGTHS": {100: 0}}, "LENGTHS .* got 0"),
         ({"STRESSED": {"mine": source.SETTINGS | {"pairs": "odd"}}}, r"STRESSED\['mine'\]: pairs .* got 'odd'"),
     ],
 )

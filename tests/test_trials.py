@@ -137,10 +137,10 @@ def test_a_proven_adder_is_recorded_with_its_proof():
 
 def test_a_proven_adder_is_right_at_every_length_and_a_forgetful_one_is_not():
     tests = trials.lengths(proven_adder(1, 0, "RNN")[0], {300: 2, 100: 3})["lengths"]
-    assert [(test["length"], test["pairs"]) for test in tests] == [(100, 3), (100, 3), (100, 1), (300, 2), (300, 2), (300, 1)]
+    assert [(test["length"], test["pairs"]) for test in tests] == [(100, 3), (100, 1), (300, 2), (300, 1)]
     assert all(test["right"] == test["pairs"] for test in tests)
     tests = trials.lengths(Forgetful(), {2: 3, 100: 3})["lengths"]
-    assert [test["right"] for test in tests[:3]] == [3, 3, 1] and [test["right"] for test in tests[4:]] == [0, 0]
+    assert [test["right"] for test in tests[:2]] == [3, 1] and tests[2]["right"] < 3 and tests[3]["right"] == 0
 
 
 def test_a_step_is_timed():
@@ -181,13 +181,13 @@ def test_a_portrait_shows_real_states_in_their_boxes():
 
 
 def test_adders_are_counted_by_hand():
-    def adder(right, decided, digits=None):
-        return {"right": right, "decided": decided, "digits": digits, "more": 0}
+    def adder(right, verdict, decided=None, digits=None):
+        return {"right": right, "verdict": verdict, "decided": decided or verdict, "digits": digits, "more": 0}
 
-    groups = [("one", [adder(True, "36 + 33 gives 79", 2), adder(False, "1 + 1 gives 3", 1), adder(True, "undecided")], True),
-              ("none", [], False), ("proof", [adder(False, "proven")], False)]  # fmt: skip
+    wrong = [adder(True, "wrong", "36 + 33 gives 79", 2), adder(False, "wrong", "1 + 1 gives 3", 1)]
+    groups = [("one", [*wrong, adder(True, "undecided")], True), ("none", [], False), ("proof", [adder(False, "proven")], False)]
     found = trials.count_decided(groups)
     assert {name: value for name, value in found.items() if name not in ("groups", "picture")} == {
         "adders": 4, "right": 2, "right_but_wrong": 1, "most_digits": 2, "wrong": 2, "proven": 1, "undecided": 1,
     }  # fmt: skip
-    assert found["groups"][0]["adders"][1] == {"right": False, "decided": "1 + 1 gives 3", "digits": 1}
+    assert found["groups"][0]["adders"][1] == {"right": False, "verdict": "wrong", "decided": "1 + 1 gives 3", "digits": 1}
