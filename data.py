@@ -68,16 +68,13 @@ def prepare_batch(Nums1, Nums2, results, maxlen):
 
 
 def to_digits(name, numbers, maxlen):
-    """The digits of `numbers`, least significant first: int64, (len(numbers), maxlen).
-
-    One conversion for the whole list, not one a digit. `name` is the argument that an error names.
-    """
+    """The digits of `numbers`, least significant first: int64, (len(numbers), maxlen). An error calls them `name`."""
     try:
         integers = tuple(map(operator.index, numbers))
     except TypeError:
         wrong = next(number for number in numbers if not hasattr(number, "__index__"))
         raise TypeError(f"{name} must be integers, got {wrong!r}") from None
-    text = f"%0{maxlen}d" * len(integers) % integers
+    text = f"%0{maxlen}d" * len(integers) % integers  # one conversion for the whole list, not one a digit
     if "-" in text:
         raise ValueError(f"{name} must not be negative, got {brief(min(numbers))}")
     if len(text) != len(integers) * maxlen:

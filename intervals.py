@@ -29,10 +29,10 @@ order, fused or not, is off by at most g_n times the sum of their absolute value
     h      of a tanh RNN by 8 u more, as a tanh (libraries promise 1 or 2 units in the last place, 2 u) and as
            2 s - 1 with s = 1 / (1 + e) and e an exponential right to 2 units: then s is off by 3 u at most; and a
            state taken over at a cut of `recurrence.scan_in_chunks` by CUT_TOLERANCE more;
-    gates, and each tanh of a gated cell, by 32 u: room for the polynomials of PyTorch's vectorized kernels and of
-           oneDNN, which runs its LSTM on a CPU (tests measure them); of f near 0 it is 32 u f, for a large c beside it;
-    h      of a GRU by 8 u more, as (h - n) z + n and as n + z (h - n): the difference is at most 2, and no more than
-           four roundings follow. |h| may pass 1 by what (6) says: checked to stay under 1.001;
+    gates, and each tanh of a gated cell, by 32 u: 8 u in our own loop, and room for the polynomials of PyTorch's
+           kernels and of oneDNN, which runs its LSTM (tests measure them); of f near 0, 32 u f, for a large c beside;
+    h      of a GRU by 8 u more, as n + z (h - n), as h - (1 - z) (h - n) and as (h - n) z + n: the difference is at
+           most 2, and no more than four roundings follow. |h| may pass 1 by what (6) says: checked to stay under 1.001;
     c      of an LSTM by 4 u (1 + f |c|) more: three roundings. |c| <= 1.2 / (1 - f_high), by (8) where that is 32 u or
            more, and 2^25 in any case: there float32 takes c + i g for c;
     h      of an LSTM by 2 u more, one product.

@@ -168,9 +168,6 @@ def worst_case_loss(weights, rounds, scale):
     return pt.cross_entropy(worst_case_logits(weights, mid, rad), intervals.RIGHT.to(mid.device))
 
 
-# --- Refuted: wrong on a pair that anyone can check.
-
-
 @torch.no_grad()
 def refute(model, digits=12, widths=WIDTHS):
     """The shortest pair found that `model` adds wrong, (number_1, number_2), or None: which proves nothing.
@@ -232,10 +229,7 @@ class Decision(NamedTuple):
 
 
 def decide(model):
-    """A verdict on any adder, a `Decision`: proven right for every two numbers, wrong on a pair, or undecided.
-
-    A quick search for a pair comes first, then the proof, then the rest of the search.
-    """
+    """A verdict on any adder, a `Decision`: proven right for every two numbers, wrong on a pair, or undecided."""
     found = refute(model, widths=WIDTHS[:1])
     if not found and prove(model).proven:
         return Decision("proven")

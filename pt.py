@@ -44,10 +44,7 @@ class Adder(nn.Module):
         return self.read(num1, num2)[0]
 
     def read(self, num1, num2, hidden=None):
-        """As `forward`, from a hidden state on: returns (logits, the hidden state at the end).
-
-        `hidden` is what an earlier call returned, or None at the start of a number, which can so be read in parts.
-        """
+        """As `forward`, from `hidden` on, what an earlier call returned, or None: (logits, the hidden state after)."""
         output, hidden = run_layers(self.rnn, self.pairs(), DIGITS * num1.t() + num2.t(), hidden)
         return self.dense(output).transpose(0, 1), hidden
 
@@ -204,10 +201,7 @@ def add_digits(model, digits_1, digits_2):
 
 
 def add(model, number_1, number_2):
-    """The sum of two integers of any length, as `model` adds them: an integer.
-
-    Raises TypeError for what is no integer, ValueError for a negative number.
-    """
+    """The sum of two integers of any length, as `model` adds them. TypeError for no integer, ValueError below 0."""
     maxlen = max(len(str(number_1)), len(str(number_2))) + 1
     digits_1 = data.to_digits("number_1", [number_1], maxlen)
     digits_2 = data.to_digits("number_2", [number_2], maxlen)

@@ -1,4 +1,4 @@
-"""A tanh RNN over time on a CPU: PyTorch's own numbers to rounding, every gradient included, sooner."""
+"""An RNN and a GRU over time on a CPU: PyTorch's own numbers to rounding, every gradient included, sooner."""
 
 import torch
 from torch.nn.functional import embedding, linear
@@ -13,19 +13,20 @@ MINUS_ONE = torch.tensor(-1.0)  # `torch.add` multiplies its second argument onl
 
 
 def run_layers(rnn, table, index, hidden):
-    """`rnn(table[index], hidden)`; that of a tanh RNN, on the CPU, by `TanhRecurrence`: the same numbers, sooner.
+    """`rnn(table[index], hidden)`, on the CPU by `TanhRecurrence` or `GRURecurrence`: the same numbers, sooner.
 
-    PyTorch's own spends most of its time there between small operations. And the first layer's product W_ih x is made
-    once for each row of `table`, (rows, width), not for each of `index`, (digits, batch).
+    PyTorch's own tanh RNN and GRU spend most of their time there between small operations. And the first layer's
+    product W_ih x is made once for each row of `table`, (rows, width), not for each of `index`, (digits, batch).
     """
-    if rnn.mode != "RNN_TANH" or table.device.type != "cpu":
+    recurrence = {"RNN_TANH": TanhRecurrence, "GRU": GRURecurrence}.get(rnn.mode)
+    if recurrence is None or table.device.type != "cpu":
         return rnn(embedding(index, table), hidden)
     if hidden is None:
         hidden = table.new_zeros(rnn.num_layers, index.shape[1], rnn.hidden_size)
     outputs, last = table, []
     for layer, (start, (weight_ih, weight_hh, bias_ih, bias_hh)) in enumerate(zip(hidden, rnn.all_weights)):
         inputs = linear(outputs, weight_ih, bias_ih)
-        outputs = TanhRecurrence.apply(inputs if layer else embedding(index, inputs), start, weight_hh, bias_hh)
+        outputs = recurrence.apply(inputs if layer else embedding(index, inputs), start, weight_hh, bias_hh)
         last.append(outputs[-1])
     return outputs, torch.stack(last)
 
@@ -68,6 +69,46 @@ class TanhRecurrence(torch.autograd.Function):
         d = scan_in_chunks(scan, (g, slopes), torch.zeros_like(start), backwards=True)
         of_weight = d[0].t() @ start + d[1:].flatten(0, 1).t() @ h[:-1].flatten(0, 1)
         return d, d[0] @ weight, of_weight, d.sum((0, 1))
+
+
+class GRURecurrence(torch.autograd.Function):
+    """h[t] = z h[t-1] + (1 - z) n over all t, as `nn.GRU` has it, and its gradient as above:
+
+    r = sigmoid(x_r[t] + W_r h[t-1] + b_r), z likewise, n = tanh(x_n[t] + r m), m = W_n h[t-1] + b_n.
+
+    Takes and returns what `TanhRecurrence` does, but for three times the units in x, W and b: of r, z and n.
+    """
+
+    @staticmethod
+    def forward(ctx, x, start, weight, bias):
+        units = start.shape[1]
+        to_gates, to_m = weight.t().split((2 * units, units), 1)
+        gates, n = x[..., : 2 * units] + bias[: 2 * units], 2 * x[..., 2 * units :]
+        m, h, bias_m = torch.empty_like(n), torch.empty_like(n), bias[2 * units :]
+        before = start
+        for gates_t, r_t, z_t, n_t, m_t, h_t in zip(gates, *gates.chunk(2, -1), n, m, h):
+            gates_t.addmm_(before, to_gates).sigmoid_()  # r_t and z_t are its halves
+            torch.addmm(bias_m, before, to_m, out=m_t)
+            tanh_of_half_(n_t.addcmul_(r_t, m_t, value=2))
+            before = torch.lerp(n_t, before, z_t, out=h_t)
+        ctx.save_for_backward(gates, n, m, h, start, weight)
+        return h
+
+    @staticmethod
+    def backward(ctx, g):
+        gates, n, m, h, start, weight = ctx.saved_tensors
+        r, z = gates.chunk(2, -1)
+        before = torch.cat((start[None], h[:-1]))
+        slope_n = (1 - z) * (1 - n * n)  # of h by the argument of n's tanh, and so on
+        slope_m = slope_n * r
+        d = torch.stack((slope_m * m * (1 - r), (before - n) * z * (1 - z), slope_m), 2)
+        g = torch.cat((torch.zeros_like(start)[None], g))  # at the state before each step, and the last
+        rows, repeated = d.flatten(2), g[1:].unsqueeze(2)  # views, for the products below
+        for g_before, g_t, repeated_t, z_t, d_t, row_t in reversed(list(zip(g, g[1:], repeated, z, d, rows))):
+            d_t.mul_(repeated_t)
+            g_before.addcmul_(g_t, z_t).addmm_(row_t, weight)
+        of_x = torch.cat((rows[..., : -len(start[0])], g[1:] * slope_n), -1)
+        return of_x, g[0], rows.flatten(0, 1).t() @ before.flatten(0, 1), rows.sum((0, 1))
 
 
 def scan_in_chunks(scan, inputs, start, backwards=False):

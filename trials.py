@@ -58,10 +58,7 @@ def train_adder(settings, progress):
 
 
 def prove_adder(settings, progress):
-    """Train an adder of `cell`, `layers`, `seed`, `device` for the proof and prove it: its `proof.Proof`'s numbers.
-
-    One that is not proven is decided as others are. Its accuracy is not measured: `right` is False.
-    """
+    """Train an adder of `cell`, `layers`, `seed`, `device` for the proof and decide it. No accuracy is measured."""
     model, proved = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
     found = proof.Decision("proven") if proved.proven else proof.decide(model)
     return found._asdict() | {

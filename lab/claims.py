@@ -46,7 +46,7 @@ def one_reaches(arms, read):
 
 
 def comes(arms, arm, place, level=1.0):
-    """Whether `arm` reached `level` before each other arm ("first"), or after each or never ("last")."""
+    """Whether `arm` reached `level` before each other arm ("first"), or after each, or never and they did ("last")."""
     step, others = reached(arms[arm], level), [reached(record, level) for key, record in arms.items() if key != arm]
     return step < min(others) if place == "first" else step > max(others)
 
@@ -95,9 +95,6 @@ def is_true(arms, asks, **arguments):
     return globals()[asks](arms, **arguments)
 
 
-# --- Verdicts.
-
-
 def majority(yes, seeds):
     """The probability that a claim is true of most seeds, after it was true of `yes` out of `seeds`.
 
@@ -141,11 +138,8 @@ def as_read(value):
 
 
 def differences(row, settings):
-    """How a row's settings differ from the report's, so that the claims are not about them.
-
-    More steps do not count, nor does the batch: the page says for each row where it works less.
-    """
-    found = []
+    """How a row's settings differ from the report's, so that the claims are not about them; more steps are no harm."""
+    found = []  # nor does the batch count: the page says for each row where it works less
     for field in ("digitlen", "cell", "layers", "lr", "steps"):
         ours, report = settings[field], REPORT[row]["settings"][field]
         if field == "steps":
@@ -168,10 +162,7 @@ def tally(claims):
 
 
 def of_row(row, settings, arms):
-    """A row of the report, judged: plain values, ready to print and draw. A step that never came is None.
-
-    `settings` are the row's, `arms` {arm: (its name, [the record of each seed])}.
-    """
+    """A row of the report, judged, ready to print and draw; `arms` is {arm: (its name, [the record of each seed])}."""
     report, level, found = REPORT[row], REPORT[row]["level"], []
     for label, records in arms.values():
         steps = {of: [reached(record, of) for record in records] for of in sorted({level, 1.0})}

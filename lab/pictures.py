@@ -100,15 +100,12 @@ def draw_run(curves, path):
 
 
 def on_one_grid(runs, steps, what):
-    """(low, median, high) over `runs` of the curve `what`, at each of `steps`, at which the longest was measured.
-
-    A run that stopped early at 1.0 keeps its last value; one that broke off has none from there on.
-    """
+    """(low, median, high) over `runs` of the curve `what`, at each of `steps`, at which the longest was measured."""
     curves = np.full((len(runs), len(steps)), np.nan)
     for curve, run in zip(curves, runs):
         values = run[what] if what == "accuracy" else [run[what][step - 1] for step in run["measured_at"]]
         curve[: len(values)] = values
-        curve[len(values) :] = np.nan if run["error"] else values[-1]
+        curve[len(values) :] = np.nan if run["error"] else values[-1]  # a run that stopped early keeps its last value
     curves = np.ma.masked_invalid(curves)
     return [np.ma.filled(f(curves, axis=0), np.nan) for f in (np.ma.min, np.ma.median, np.ma.max)]
 

@@ -104,19 +104,13 @@ def finish(todo, submit, news, paths, finished):
             bar.refresh()
 
 
-# --- Results on disk.
-
-
 def digest(name, machine, sources):
     """The name of the file that keeps a result."""
     return hashlib.sha256(json.dumps([name, machine, sources], sort_keys=True).encode()).hexdigest()
 
 
 def keep(path, result):
-    """Write `result` whole or not at all: aside first, its own checksum before it, then renamed.
-
-    Returns "", or what to add to the line that announces the result where it could not be written.
-    """
+    """Write `result` whole or not at all, its checksum before it; returns "", or what to say where it cannot be."""
     payload = io.BytesIO()
     torch.save(result, payload)
     content = payload.getvalue()

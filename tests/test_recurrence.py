@@ -8,14 +8,14 @@ import recurrence
 
 
 @pytest.mark.parametrize(("time", "batch"), [(1, 1), (11, 100), (255, 2), (256, 3), (700, 1), (300, 40)])
-@pytest.mark.parametrize("scale", [1, 3, 8])
-def test_the_recurrence_is_pytorchs(scale, time, batch):
+@pytest.mark.parametrize(("cell", "scale"), [(nn.RNN, 1), (nn.RNN, 3), (nn.RNN, 8), (nn.GRU, 1), (nn.GRU, 3)])
+def test_the_recurrence_is_pytorchs(cell, scale, time, batch):
     # float64 and CUT_TOLERANCE: what differs is what was cut. At scale 8 the network is chaotic and
     # forgets nothing, so every chunk has to be scanned again; only short sequences can be compared.
     torch.manual_seed(0)
     if scale == 8:
         time = min(time, 11)
-    rnn = nn.RNN(64, 64, 2).double()
+    rnn = cell(64, 64, 2).double()
     with torch.no_grad():
         for parameter in rnn.parameters():
             parameter.mul_(scale)
@@ -32,10 +32,12 @@ def test_the_recurrence_is_pytorchs(scale, time, batch):
         assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
-def test_the_gradient_of_the_recurrence_against_differences():
+@pytest.mark.parametrize(("cell", "gates"), [(recurrence.TanhRecurrence, 1), (recurrence.GRURecurrence, 3)])
+def test_the_gradient_of_the_recurrence_against_differences(cell, gates):
     torch.manual_seed(0)
-    arguments = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((4, 2, 3), (2, 3), (3, 3), (3,))]
-    assert torch.autograd.gradcheck(recurrence.TanhRecurrence.apply, arguments)
+    shapes = ((4, 2, 3 * gates), (2, 3), (3 * gates, 3), (3 * gates,))
+    arguments = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    assert torch.autograd.gradcheck(cell.apply, arguments)
 
 
 def test_a_recurrence_that_forgets_nothing_is_scanned_again():
