@@ -149,7 +149,7 @@ def draw_stress(figure, stress):
     axes, chains, styles = figure.subplots(), stress["chains"], itertools.cycle(["o-", "s-", "D-", "^--"])
     for adder, colour in zip(stress["adders"], colours(len(stress["adders"]))):
         curves = np.array(adder["accuracy"])
-        label = f"{adder['name']} ({len(curves)} seeds): {np.median(curves[:, -1]):.0%} at the end"
+        label = f"{adder['name']} ({len(curves)} seeds): {np.median(curves[:, -1]):.0%} at {chains[-1]}"
         axes.fill_between(chains, curves.min(0), curves.max(0), color=colour, alpha=0.2, linewidth=0)
         axes.plot(chains, np.median(curves, 0), next(styles), color=colour, clip_on=False, label=label)
     figure.suptitle(f"Right sums against the longest carry chain, to {chains[-1]} positions")
