@@ -30,7 +30,7 @@ order, fused or not, is off by at most g_n times the sum of their absolute value
            2 s - 1 with s = 1 / (1 + e) and e an exponential right to 2 units: then s is off by 3 u at most; and a
            state taken over at a cut of `recurrence.scan_in_chunks` by CUT_TOLERANCE more;
     gates, and each tanh of a gated cell, by 32 u: 8 u in our own loop, and room for the polynomials of PyTorch's
-           kernels and of oneDNN, which runs its LSTM (tests measure them); of f near 0, 32 u f, for a large c beside;
+           kernels and of oneDNN, which runs its LSTM (tests measure them); of f near 0 by 32 u f, as c may be large;
     h      of a GRU by 8 u more, as n + z (h - n), as h - (1 - z) (h - n) and as (h - n) z + n: the difference is at
            most 2, and no more than four roundings follow. |h| may pass 1 by what (6) says: checked to stay under 1.001;
     c      of an LSTM by 4 u (1 + f |c|) more: three roundings. |c| <= 1.2 / (1 - f_high), by (8) where that is 32 u or
