@@ -102,10 +102,11 @@ def train(
     check_training(steps, digitlen, batch_size, test_size, measure_every, pairs, stop_after)
     device = check_device(device)
     curves = model.curves = {"loss": [], "accuracy": [], "measured_at": []}
+    largest = 5 * 10 ** (digitlen - 1)
     pending = []  # losses still on the device: reading each one at once would make a GPU wait
     for step in range(1, steps + 1):
         if pairs == "uniform":
-            numbers = data.gen_data_batch(batch_size, 0, 5 * 10 ** (digitlen - 1))
+            numbers = data.gen_data_batch(batch_size, 0, largest)
             digits = data.prepare_batch(*numbers, maxlen=digitlen + 1)
         else:
             digits = data.carry_rich_batch(batch_size, digitlen)
@@ -227,6 +228,7 @@ def seed_everything(seed):
     torch.manual_seed(seed)
     torch.backends.cuda.matmul.allow_tf32 = False  # a GPU's float32 is then a float32
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, see PyTorch's notes
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing here reads any

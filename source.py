@@ -199,12 +199,10 @@ def exact_main():
             groups.append({"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)})
         if found := adders(by_layers):
             proven[f"a proven {cell}"] = found
-    first = dict(list(proven.items())[:1])
     if stressed and CHAINS:
-        part["stress"] = trials.stress(stressed | first, sorted(CHAINS), CHAIN_PAIRS)
-    if first and LENGTHS:
-        model = next(iter(first.values()))[0]
-        part["lengths"] = trials.lengths(model, LENGTHS) | {"peers": claims.PEERS}
+        part["stress"] = trials.stress(stressed | dict(list(proven.items())[:1]), sorted(CHAINS), CHAIN_PAIRS)
+    if proven and LENGTHS:
+        part["lengths"] = trials.lengths(next(chain(*proven.values())), LENGTHS) | {"peers": claims.PEERS}
     if groups:
         shown = dict(list(stressed.items())[:1]) | proven
         portraits = [{"name": name} | trials.portrait(found[0]) for name, found in shown.items()]

@@ -117,7 +117,10 @@ def keep(path, result):
     aside = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(hashlib.sha256(content).digest() + content)
+        with open(aside, "wb") as file:
+            file.write(hashlib.sha256(content).digest() + content)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
         aside.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -233,8 +236,8 @@ def cluster(scheduler, devices, sources):
     try:
         with distributed.Client(scheduler, timeout=5, set_as_default=False) as client:
             client.wait_for_workers(1, timeout=5)
-            threads = lambda dask_worker: {"threads": dask_worker.state.nthreads}
-            machines = alike(client.run(lambda dask_worker: {on: machine(on) | threads(dask_worker) for on in devices}))
+            told = lambda dask_worker: {on: machine(on) | {"threads": dask_worker.state.nthreads} for on in devices}
+            machines = alike(client.run(told))
             pool = client.get_executor()
 
             def submit(name, call):
