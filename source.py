@@ -19,12 +19,10 @@ import numpy as np
 import torch
 
 import data
-import intervals
-import proof
+from exact import intervals, proof
 import pt
 import recurrence
-import trials
-from lab import claims, page, pictures, runs
+from lab import page, pictures, pool, report, trials
 from pt import evaluate, myPTRNNModel, train  # noqa: F401  (names in the report's lines)
 
 # --- The constants to edit.
@@ -98,6 +96,7 @@ KEPT = Path(__file__).parent / ".runs"  # where finished runs are kept (outside 
 MAIN_ROWS, ADV_ROWS = [1, 2, 3], [4, 5, 6, 7, 8, 9]
 MADE_BY = (data, recurrence, pt, intervals, proof, trials)  # the code that makes a run, in the order of its imports
 SOURCES = {module.__name__: Path(module.__file__).read_text(encoding="utf-8") for module in MADE_BY}
+SOURCES = {"exact": "", "lab": ""} | SOURCES
 finished = {}  # the record of each call that this process has made or taken over
 
 
@@ -110,8 +109,8 @@ def planned():
             data.check_at_least(name, value, least)
     if SCHEDULER is None:
         pt.check_device(DEVICE)
-    if unknown := ROWS.keys() - claims.REPORT.keys():
-        known = ", ".join(map(str, claims.REPORT))
+    if unknown := ROWS.keys() - report.REPORT.keys():
+        known = ", ".join(map(str, report.REPORT))
         raise ValueError(f"ROWS has a row {next(iter(unknown))!r}, but the report's are {known}")
     plan = {}
     for row, settings in ROWS.items():
@@ -136,7 +135,7 @@ def arm_calls(constant, name, function, row):
         for arm, (label, settings) in trials.arms({"device": DEVICE} | row).items():
             seconds, title = trials.check(function, settings, row["seeds"]), f"{name}, {label}".removesuffix(", ")
             for seed in dict.fromkeys(row["seeds"]):
-                call = runs.Call(function, settings | {"seed": seed}, f"{title}, seed {seed}", seconds, spoken)
+                call = pool.Call(function, settings | {"seed": seed}, f"{title}, seed {seed}", seconds, spoken)
                 calls.setdefault(arm, []).append(call)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{constant}: {error}") from None
@@ -148,18 +147,18 @@ def arm_calls(constant, name, function, row):
 def conduct(plan):
     """Have every call of a plan finished; returns how many were kept from before."""
     calls = [call for by_arm in plan.values() for calls in by_arm.values() for call in calls]
-    return runs.conduct(calls, finished, KEPT, SOURCES, WORKERS, SCHEDULER)
+    return pool.conduct(calls, finished, KEPT, SOURCES, WORKERS, SCHEDULER)
 
 
 def records(calls):
     """The records of finished calls, without their weights, each with its seed."""
-    found = [{"seed": call.settings["seed"]} | finished[runs.key(call)] for call in calls]
+    found = [{"seed": call.settings["seed"]} | finished[pool.key(call)] for call in calls]
     return [{name: value for name, value in record.items() if name != "weights"} for record in found]
 
 
 def adders(by_arm):
     """The adders that finished calls made; of those trained for the proof, the proven ones."""
-    found = [finished[runs.key(call)] for call in chain(*by_arm.values())]
+    found = [finished[pool.key(call)] for call in chain(*by_arm.values())]
     return [pt.adder_of(record["weights"]) for record in found if record.get("proven", True)]
 
 
@@ -183,7 +182,7 @@ def measured(rows):
     conduct(calls)
     for row, by_arm in calls.items():
         arms = {arm: (label, records(by_arm[arm])) for arm, (label, _) in trials.arms(ROWS[row]).items()}
-        found.append(claims.of_row(row, ROWS[row], arms) | {"settings": ROWS[row]})
+        found.append(report.of_row(row, ROWS[row], arms) | {"settings": ROWS[row]})
         print(f"row {row}, {found[-1]['title']}: {found[-1]['verdict']}")
     return found
 
@@ -202,7 +201,7 @@ def exact_main():
     if stressed and CHAINS:
         part["stress"] = trials.stress(stressed | dict(list(proven.items())[:1]), sorted(CHAINS), CHAIN_PAIRS)
     if proven and LENGTHS:
-        part["lengths"] = trials.lengths(next(chain(*proven.values())), LENGTHS) | {"peers": claims.PEERS}
+        part["lengths"] = trials.lengths(next(chain(*proven.values())), LENGTHS) | {"peers": report.PEERS}
     if groups:
         shown = dict(list(stressed.items())[:1]) | proven
         portraits = [{"name": name} | trials.portrait(found[0]) for name, found in shown.items()]
@@ -218,17 +217,17 @@ def cost_main():
     calls = planned().get("row 10", {})
     conduct({"row 10": calls})
     ms = {on: records(of_one)[0]["ms"] for on, of_one in calls.items()}
-    kinds = {device: runs.machine(device)["device"] for device, _ in calls}
-    return drawn({"cost": claims.of_costs(ms, kinds)} if calls else {})
+    kinds = {device: pool.machine(device)["device"] for device, _ in calls}
+    return drawn({"cost": report.of_costs(ms, kinds)} if calls else {})
 
 
 def decided():
     """Every adder that was trained, each once, decided: in groups, a row or a recipe each."""
     groups, seen = [], set()
     for name, by_arm in planned().items():
-        new = {runs.key(call): call for call in chain(*by_arm.values()) if runs.key(call) not in seen}
+        new = {pool.key(call): call for call in chain(*by_arm.values()) if pool.key(call) not in seen}
         seen |= new.keys()
-        fewer = any(call.settings.get("batch_size", claims.PAIRS) < claims.PAIRS for call in new.values())
+        fewer = any(call.settings.get("batch_size", report.PAIRS) < report.PAIRS for call in new.values())
         groups.append((name, [record for record in records(new.values()) if "decided" in record], fewer))
     return drawn({"decided": trials.count_decided(groups)})
 
@@ -242,7 +241,7 @@ def loss_draw(model, path=None):
 
 def drawn(part):
     """Draw a part of the results; returns it as results.json will have it."""
-    part = runs.plain(part)
+    part = pool.plain(part)
     pictures.draw(part, FIGURES)
     return part
 
@@ -260,14 +259,14 @@ def main():
     taken_over = conduct(planned())
     rows = pt_main()["rows"] + pt_adv_main()["rows"]
     results = dict.fromkeys([*pictures.PARTS, "lengths"]) | exact_main() | cost_main() | decided()
-    results |= drawn({"verdicts": claims.overview(rows + [results["cost"]] * bool(results["cost"]))})
-    made = runs.machine(DEVICE) | {
+    results |= drawn({"verdicts": report.overview(rows + [results["cost"]] * bool(results["cost"]))})
+    made = pool.machine(DEVICE) | {
         "cores": os.cpu_count(), "workers": SCHEDULER or f"{WORKERS} workers", "taken_over": taken_over,
         "calls": len(finished), "work_seconds": sum(record["seconds"] for record in finished.values()),
         "seconds": time.monotonic() - began,
     }  # fmt: skip
-    results = runs.plain({"made": made, "rule": claims.RULE}) | {"rows": rows} | results
-    runs.write(results, FIGURES / "results.json")
+    results = pool.plain({"made": made, "rule": report.RULE}) | {"rows": rows} | results
+    pool.write(results, FIGURES / "results.json")
     page.write(results, FIGURES / "README.md")
     print(f"Done in {made['seconds'] / 60:.1f} minutes: see {FIGURES.name}/README.md")
 

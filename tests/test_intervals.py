@@ -10,8 +10,8 @@ import torch
 from adders import proven_adder, states
 
 import data
-import intervals
-import proof
+from exact import intervals
+from exact import proof
 import pt
 from data import carry_rich_batch
 from recurrence import tanh_of_half_

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lab import pictures
-from lab.claims import overview
+from lab.report import overview
 
 
 def run(accuracy, error=None):

@@ -11,12 +11,12 @@ import torch
 from adders import proven_adder, states
 
 import data
-import intervals
-import proof
+from exact import intervals
+from exact import proof
 import pt
-import trials
+from lab import trials
 from data import carry_rich_batch, with_sums
-from proof import prove, train_proven
+from exact.proof import prove, train_proven
 
 
 def named_pairs(digitlen):
@@ -298,7 +298,7 @@ def test_other_cells_are_not_supported():
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_the_saved_adders_are_proven_and_add_long_numbers(cell):
-    model = pt.load(Path(proof.__file__).parent / "figures" / f"proven_{cell}.pt")
+    model = pt.load(Path(proof.__file__).parent.parent / "figures" / f"proven_{cell}.pt")
     assert prove(model).proven
     data.random.seed(0)
     assert wrong_digits(model, *carry_rich_batch(1, 100_000)) == 0

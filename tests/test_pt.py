@@ -8,7 +8,7 @@ from torch import nn
 
 import data
 import pt
-import trials
+from lab import trials
 from data import gen_data_batch, prepare_batch
 from pt import Adder, evaluate, myPTRNNModel, train
 

@@ -11,10 +11,10 @@ import torch
 from matplotlib import pyplot
 from test_pictures import png_size
 
-import proof
+from exact import proof
 import pt
 import source
-from lab import claims, runs
+from lab import pool, report
 from source import evaluate, loss_draw, myPTRNNModel, train
 
 ROWS = source.ROWS
@@ -75,11 +75,11 @@ def test_a_tiny_full_run(tiny, capfd):
         assert any(path.name.startswith(name) for name in names)
     assert len(list(figures.glob("*.png"))) == len(names)
     assert "None" not in page and "{" not in page and "\n\n\n\n" not in page
-    for row in claims.REPORT:
-        assert f"## Row {row}." in page and claims.REPORT[row]["says"] in page
+    for row in report.REPORT:
+        assert f"## Row {row}." in page and report.REPORT[row]["says"] in page
     for anchor in ("#row-1-the-simple-adder", "#row-6-rnn-gru-and-lstm-at-100-digits", "#row-10-what-it-costs"):
         assert f"]({anchor})" in page
-    assert claims.NO_VERDICT in page and "- steps is 30, the report's is 1000" in page
+    assert report.NO_VERDICT in page and "- steps is 30, the report's is 1000" in page
 
     assert len(curves(results)) == 2 * (1 + 1 + 1 + 4 + 4 + 6 + 10 + 5 + 1)
     arm = next(arm for arm in results["rows"][5]["arms"] if arm["label"] == "LSTM, 2 layers")
@@ -91,7 +91,7 @@ def test_a_tiny_full_run(tiny, capfd):
     assert len(broken) == 2 and all("try a lower learning rate" in run["error"] for run in broken)
     assert "Ended early, lr 1e+38, seed 0: the loss is" in page and output.out.count("ended early") == 2
 
-    assert claims.NO_GPU in page or torch.cuda.is_available()
+    assert report.NO_GPU in page or torch.cuda.is_available()
     assert [digits for digits, _ in results["cost"]["devices"][0]["ms"]] == [3, 5]
     assert "| RNN, 1 layer | 2 of 2 seeds |" in page and "| GRU, 1 layer | 1 of 1 seeds |" in page
     assert results["stress"]["adders"][1] == {"name": "a proven RNN", "accuracy": [[1.0] * 3] * 2}
@@ -178,14 +178,14 @@ def test_each_part_runs_by_itself(tiny):
 )
 def test_a_bad_constant_is_named_before_any_work(constants, message, tiny, monkeypatch):
     tiny("bad", **constants)
-    monkeypatch.setattr(runs, "conduct", lambda *_: pytest.fail("work has begun"))
+    monkeypatch.setattr(pool, "conduct", lambda *_: pytest.fail("work has begun"))
     with pytest.raises(ValueError, match=message):
         source.main()
 
 
 def test_an_edited_script_stops_with_one_line(tmp_path):
     folder = Path(source.__file__).parent
-    for path in [*folder.glob("*.py"), *folder.glob("lab/*")]:
+    for path in [*folder.glob("*.py"), *folder.glob("lab/*"), *folder.glob("exact/*")]:
         if path.is_file():
             there = tmp_path / path.relative_to(folder)
             there.parent.mkdir(exist_ok=True)

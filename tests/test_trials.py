@@ -10,11 +10,11 @@ import torch
 from adders import proven_adder
 
 import data
-import proof
+from exact import proof
 import pt
-import trials
+from lab import trials
 from data import carry_rich_batch, gen_data_batch, prepare_batch, results_converter
-from trials import train_adder
+from lab.trials import train_adder
 
 SETTINGS = {
     "cell": "RNN", "layers": 2, "lr": 1e-3, "digitlen": 10, "steps": 30, "batch_size": 20,

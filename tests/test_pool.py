@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lab import runs
+from lab import pool
 
 CALLS = """
 import os, time
@@ -31,33 +31,33 @@ JOB = """
 import json, sys
 from pathlib import Path
 import calls
-from lab import runs
+from lab import pool
 
 if __name__ == "__main__":
     seconds, workers, scheduler = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
-    todo = [runs.Call(calls.draw, {"seed": seed, "seconds": seconds, "device": "cpu"}, f"call {seed}", seconds, seed == 0)
+    todo = [pool.Call(calls.draw, {"seed": seed, "seconds": seconds, "device": "cpu"}, f"call {seed}", seconds, seed == 0)
             for seed in [*range(8), 0]]
     finished, sources = {}, {"calls": Path("calls.py").read_text()}
     try:
-        taken_over = runs.conduct(todo, finished, Path(".runs"), sources, workers, scheduler)
+        taken_over = pool.conduct(todo, finished, Path(".runs"), sources, workers, scheduler)
     except KeyboardInterrupt:
         raise SystemExit("Stopped.")
     except (ValueError, OSError) as error:
         raise SystemExit(f"Error: {error}")
-    found = [finished[runs.key(call)] for call in todo[:8]]
+    found = [finished[pool.key(call)] for call in todo[:8]]
     numbers = [record["numbers"].tolist() + [float(record["product"])] for record in found]
     about = {"taken_over": taken_over, "numbers": numbers, "pids": [record["pid"] for record in found],
              "threads": [record["threads"] for record in found], "dask": "distributed" in sys.modules}
     Path("results.json").write_text(json.dumps(about))
 """
-HERE = Path(runs.__file__).parent
+HERE = Path(pool.__file__).parent
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
 
 def job(folder, seconds=0.3, workers=2, scheduler=None):
     """The command that starts a job of eight calls in `folder`."""
     (folder / "lab").mkdir(parents=True, exist_ok=True)
-    (folder / "lab" / "runs.py").write_text((HERE / "runs.py").read_text())
+    (folder / "lab" / "pool.py").write_text((HERE / "pool.py").read_text())
     (folder / "calls.py").write_text(CALLS)
     (folder / "job.py").write_text(JOB)
     return [sys.executable, "job.py", str(seconds), str(workers), *([scheduler] if scheduler else [])]
@@ -179,16 +179,16 @@ def test_what_is_kept_is_for_the_same_code_settings_and_versions():
     def same(settings, progress):
         return {}
 
-    call = runs.Call(same, {"seed": 0, "device": "cpu"}, "a title", 1.0)
-    name, here = runs.key(call), runs.machine("cpu")
-    path = runs.digest(name, here, {"pt": "code"})
+    call = pool.Call(same, {"seed": 0, "device": "cpu"}, "a title", 1.0)
+    name, here = pool.key(call), pool.machine("cpu")
+    path = pool.digest(name, here, {"pt": "code"})
     reordered = call._replace(settings=dict(reversed(call.settings.items())), title="other", seconds=2.0, spoken=True)
-    assert runs.digest(runs.key(reordered), here, {"pt": "code"}) == path
+    assert pool.digest(pool.key(reordered), here, {"pt": "code"}) == path
     others = [
-        runs.digest(runs.key(call._replace(settings=call.settings | {"seed": 1})), here, {"pt": "code"}),
-        runs.digest(name, here | {"torch": "0"}, {"pt": "code"}),
-        runs.digest(name, here | {"device": "abacus"}, {"pt": "code"}),
-        runs.digest(name, here, {"pt": "other code"}),
+        pool.digest(pool.key(call._replace(settings=call.settings | {"seed": 1})), here, {"pt": "code"}),
+        pool.digest(name, here | {"torch": "0"}, {"pt": "code"}),
+        pool.digest(name, here | {"device": "abacus"}, {"pt": "code"}),
+        pool.digest(name, here, {"pt": "other code"}),
     ]
     assert path not in others and len(set(others)) == 4
 
@@ -198,7 +198,7 @@ def test_a_changed_line_of_code_makes_afresh(tmp_path, uninterrupted):
     (tmp_path / ".runs").mkdir()
     for path in kept_files(uninterrupted[1]):
         (tmp_path / ".runs" / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "lab" / "runs.py").write_text((HERE / "runs.py").read_text() + "\n# changed, but makes no result\n")
+    (tmp_path / "lab" / "pool.py").write_text((HERE / "pool.py").read_text() + "\n# changed, but makes no result\n")
     assert "Taken over: 8" in finish(command, tmp_path)[0]
     (tmp_path / "calls.py").write_text(CALLS + "\n# changed\n")
     assert "Taken over" not in finish(command, tmp_path)[0]
@@ -206,10 +206,10 @@ def test_a_changed_line_of_code_makes_afresh(tmp_path, uninterrupted):
 
 def test_a_result_that_cannot_be_kept_is_announced(tmp_path):
     (tmp_path / "file").write_text("no folder can be made here")
-    unkept = runs.keep(tmp_path / "file" / ".runs" / "name", {"numbers": torch.ones(3)})
+    unkept = pool.keep(tmp_path / "file" / ".runs" / "name", {"numbers": torch.ones(3)})
     assert unkept.startswith(" (not kept: ")
-    assert runs.keep(tmp_path / ".runs" / "name", {"numbers": torch.ones(3)}) == ""
-    assert runs.kept(tmp_path / ".runs" / "name")["numbers"].tolist() == [1, 1, 1]
+    assert pool.keep(tmp_path / ".runs" / "name", {"numbers": torch.ones(3)}) == ""
+    assert pool.kept(tmp_path / ".runs" / "name")["numbers"].tolist() == [1, 1, 1]
 
 
 def test_a_full_disk_stops_nothing(tmp_path, uninterrupted):
@@ -221,9 +221,9 @@ def test_a_full_disk_stops_nothing(tmp_path, uninterrupted):
 
 
 def test_results_are_written_plain_and_readable(tmp_path):
-    value = runs.plain({"a": (1.23456789, 2), 3: {"b": [None, True, float("nan")]}, "c": "text, [in] brackets"})
+    value = pool.plain({"a": (1.23456789, 2), 3: {"b": [None, True, float("nan")]}, "c": "text, [in] brackets"})
     assert value == {"a": [1.23457, 2], "3": {"b": [None, True, None]}, "c": "text, [in] brackets"}
-    runs.write(value, tmp_path / "results.json")
+    pool.write(value, tmp_path / "results.json")
     text = (tmp_path / "results.json").read_text()
     assert json.loads(text) == value
     assert '"a": [ 1.23457, 2 ]' in text and text.count("\n") == 7
@@ -314,24 +314,24 @@ def test_a_worker_of_two_threads_is_refused_before_any_work(tmp_path, cluster):
 
 
 def test_workers_that_differ_are_named():
-    here = runs.machine("cpu") | {"threads": 1}
+    here = pool.machine("cpu") | {"threads": 1}
     same = {"tcp://a": {"cpu": here}, "tcp://b": {"cpu": here}}
-    assert runs.alike(same) == {"cpu": runs.machine("cpu")}
+    assert pool.alike(same) == {"cpu": pool.machine("cpu")}
     for change in ({"torch": "0"}, {"numpy": "0"}, {"device": "abacus"}):
         (what, value), = change.items()
         with pytest.raises(ValueError, match=f"the worker at tcp://c has {what} {value}, but .* is needed"):
-            runs.alike(same | {"tcp://c": {"cpu": here | change}})
+            pool.alike(same | {"tcp://c": {"cpu": here | change}})
 
 
 def test_a_worker_gets_the_clients_code_and_only_once(monkeypatch):
     first = {"shipped_1": "loads = 1\ndef f(settings, progress): return {'said': 'first'}",
              "shipped_2": "import shipped_1\ndef f(settings, progress): return shipped_1.f(settings, progress)"}
-    settings, here = {"device": "cpu"}, runs.machine("cpu")
-    assert runs.perform_there(first, "shipped_2", "f", settings, here)["said"] == "first"
+    settings, here = {"device": "cpu"}, pool.machine("cpu")
+    assert pool.perform_there(first, "shipped_2", "f", settings, here)["said"] == "first"
     module = sys.modules["shipped_2"]
-    assert runs.perform_there(first, "shipped_2", "f", settings, here)["said"] == "first"
+    assert pool.perform_there(first, "shipped_2", "f", settings, here)["said"] == "first"
     assert sys.modules["shipped_2"] is module
     second = first | {"shipped_1": first["shipped_1"].replace("first", "second")}
-    assert runs.perform_there(second, "shipped_2", "f", settings, here)["said"] == "second"
+    assert pool.perform_there(second, "shipped_2", "f", settings, here)["said"] == "second"
     with pytest.raises(ValueError, match="expected"):
-        runs.perform_there(first, "shipped_2", "f", settings, here | {"torch": "0"})
+        pool.perform_there(first, "shipped_2", "f", settings, here | {"torch": "0"})

@@ -40,7 +40,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-import intervals
+from exact import intervals
 import pt
 from data import carry_rich_batch, check_at_least
 

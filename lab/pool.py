@@ -275,6 +275,9 @@ def perform_there(sources, module, function, settings, expected):
     if any(getattr(sys.modules.get(name), "SOURCE", None) != text for name, text in sources.items()):
         for name, text in sources.items():
             loaded = sys.modules[name] = types.ModuleType(name)
-            loaded.SOURCE = text
+            loaded.SOURCE, loaded.__path__ = text, []  # a folder's modules come after it
+            folder, _, inside = name.rpartition(".")
+            if folder:
+                setattr(sys.modules[folder], inside, loaded)
             exec(compile(text, f"{name}.py", "exec"), loaded.__dict__)  # noqa: S102 (this is what a worker is for)
     return timed(getattr(sys.modules[module], function), settings, lambda *_: None)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import data
-import proof
+from exact import proof
 import pt
 from recurrence import run_layers
 
