@@ -43,7 +43,9 @@ def gen_data_batch(batch_size, start, end):
     check_at_least("batch_size", batch_size, 1)
     check_at_least("start", start, 0)
     if end < start:
-        raise ValueError(f"start must not be above end, got start={brief(start)} and end={brief(end)}")
+        raise ValueError(
+            f"start must not be above end, got start={brief(start)} and end={brief(end)}"
+        )
     # The integers of `random.randint(start, end)`, in a third of its time.
     span = end - start + 1
     draws = filter(span.__gt__, iter(partial(random.getrandbits, span.bit_length()), None))
@@ -74,7 +76,9 @@ def to_digits(name, numbers, maxlen):
     except TypeError:
         wrong = next(number for number in numbers if not hasattr(number, "__index__"))
         raise TypeError(f"{name} must be integers, got {wrong!r}") from None
-    text = f"%0{maxlen}d" * len(integers) % integers  # one conversion for the whole list, not one a digit
+    text = (
+        f"%0{maxlen}d" * len(integers) % integers
+    )  # one conversion for the whole list, not one a digit
     if "-" in text:
         raise ValueError(f"{name} must not be negative, got {brief(min(numbers))}")
     if len(text) != len(integers) * maxlen:
@@ -109,7 +113,9 @@ def carry_rich_batch(batch_size, digitlen):
     check_at_least("digitlen", digitlen, 1)
     draws = np.random.default_rng(random.getrandbits(64))
     digits_1, digits_2 = draws.integers(0, 10, (2, batch_size, digitlen), dtype=np.uint8)
-    propagates = draws.random((batch_size, digitlen), dtype=np.float32) < draws.random((batch_size, 1))
+    propagates = draws.random((batch_size, digitlen), dtype=np.float32) < draws.random(
+        (batch_size, 1)
+    )
     return with_sums(digits_1, np.where(propagates, 9 - digits_1, digits_2))
 
 
@@ -122,9 +128,13 @@ def chain_batch(batch_size, digitlen, chain):
     if not 0 <= chain <= digitlen:
         raise ValueError(f"chain must be from 0 to digitlen={digitlen}, got {chain!r}")
     draws = np.random.default_rng(random.getrandbits(64))
-    total = draws.integers(0, 9, (batch_size, digitlen))  # of both digits: 8 at most carries nothing
+    total = draws.integers(
+        0, 9, (batch_size, digitlen)
+    )  # of both digits: 8 at most carries nothing
     if chain:
-        place = np.arange(digitlen) - draws.integers(0, digitlen - chain + 1, (batch_size, 1))  # in the chain
+        place = np.arange(digitlen) - draws.integers(
+            0, digitlen - chain + 1, (batch_size, 1)
+        )  # in the chain
         total[(place > 0) & (place < chain)] = 9
         total[place == 0] = draws.integers(10, 19, batch_size)
     digits_1 = draws.integers(np.maximum(total - 9, 0), np.minimum(total, 9) + 1)
@@ -137,11 +147,15 @@ def with_sums(digits_1, digits_2):
     Three uint8 arrays (batch, digits + 1). By Python's decimal arithmetic: as exact as its integers, and it takes a
     million digits in its stride, where `int` and `str` take time with the square of the length.
     """
-    digits_1, digits_2 = (np.pad(digits.astype(np.uint8), ((0, 0), (0, 1))) for digits in (digits_1, digits_2))
+    digits_1, digits_2 = (
+        np.pad(digits.astype(np.uint8), ((0, 0), (0, 1))) for digits in (digits_1, digits_2)
+    )
     sums = np.empty_like(digits_1)
     with decimal.localcontext(prec=sums.shape[1], Emax=decimal.MAX_EMAX):
         for row, pair in zip(sums, zip(digits_1, digits_2)):
-            a, b = (decimal.Decimal((digits[::-1] + ord("0")).tobytes().decode()) for digits in pair)
+            a, b = (
+                decimal.Decimal((digits[::-1] + ord("0")).tobytes().decode()) for digits in pair
+            )
             text = f"{a + b:f}".zfill(len(row))
             row[:] = np.frombuffer(text.encode("ascii"), dtype=np.uint8)[::-1] - ord("0")
     return digits_1, digits_2, sums

@@ -59,7 +59,10 @@ myPTRNNModel = Adder  # the report's name
 
 def to_tensors(arrays, device):
     """Arrays of digits as LongTensors on `device`."""
-    return [torch.from_numpy(array.astype(np.int64, copy=False)).to(device, non_blocking=True) for array in arrays]
+    return [
+        torch.from_numpy(array.astype(np.int64, copy=False)).to(device, non_blocking=True)
+        for array in arrays
+    ]
 
 
 def cross_entropy(logits, digits):
@@ -84,9 +87,18 @@ def check_device(device):
 
 
 def train(
-    steps, model, optimizer, device="cpu", digitlen=10,
-    batch_size=100, test_size=200, measure_every=10, pairs="uniform", stop_after=None, log=print,
-):  # fmt: skip
+    steps,
+    model,
+    optimizer,
+    device="cpu",
+    digitlen=10,
+    batch_size=100,
+    test_size=200,
+    measure_every=10,
+    pairs="uniform",
+    stop_after=None,
+    log=print,
+):
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
     `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "carry_rich", with carry chains of every
@@ -119,13 +131,17 @@ def train(
         pending.clear()
         if len(finite) < len(losses):
             rates = ", ".join(f"{group['lr']:g}" for group in optimizer.param_groups)
-            which = f"{type(model.rnn).__name__}, {model.rnn.num_layers} layers, learning rate {rates}"
+            which = (
+                f"{type(model.rnn).__name__}, {model.rnn.num_layers} layers, learning rate {rates}"
+            )
             where = f"the loss is {losses[len(finite)]} at step {len(curves['loss']) + 1}"
             raise FloatingPointError(f"{where} ({which}): try a lower learning rate")
         curves["accuracy"].append(evaluate(model, device, digitlen, test_size))
         curves["measured_at"].append(step)
         if step % PRINT_EVERY == 0:
-            log(f"step {step} : loss {curves['loss'][-1]:.6g}  accuracy is: {curves['accuracy'][-1]:g}")
+            log(
+                f"step {step} : loss {curves['loss'][-1]:.6g}  accuracy is: {curves['accuracy'][-1]:g}"
+            )
         if stop_after and curves["accuracy"][-stop_after:] == [1.0] * stop_after:
             break
     return curves
@@ -143,8 +159,14 @@ def training_step(model, optimizer, num1, num2, results):
 
 def check_training(steps, digitlen, batch_size, test_size, measure_every, pairs, stop_after):
     """Raise ValueError, naming the argument, for what `train` cannot work with."""
-    counts = {"steps": steps, "digitlen": digitlen, "batch_size": batch_size, "test_size": test_size,
-              "measure_every": measure_every, "stop_after": 1 if stop_after is None else stop_after}  # fmt: skip
+    counts = {
+        "steps": steps,
+        "digitlen": digitlen,
+        "batch_size": batch_size,
+        "test_size": test_size,
+        "measure_every": measure_every,
+        "stop_after": 1 if stop_after is None else stop_after,
+    }
     for name, value in counts.items():
         data.check_at_least(name, value, 1)
     if pairs not in ("uniform", "carry_rich"):
@@ -164,7 +186,10 @@ def evaluate(model, device="cpu", digitlen=10, batch_size=200):
     numbers = data.gen_data_batch(batch_size, 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1)
     digits = to_tensors(data.prepare_batch(*numbers, maxlen=digitlen + 1), device)
     model.eval()
-    right, hidden = torch.arange(batch_size, device=device), None  # the pairs without a wrong digit so far
+    right, hidden = (
+        torch.arange(batch_size, device=device),
+        None,
+    )  # the pairs without a wrong digit so far
     for part in zip(*(array.split(max(1, PART // batch_size), 1) for array in digits)):
         num1, num2, results = (array[right] for array in part)
         logits, hidden = model.read(num1, num2, hidden)
@@ -216,7 +241,9 @@ def load(path):
 
 def adder_of(weights):
     """The adder that has these weights, a state_dict."""
-    cell = {1: "RNN", 3: "GRU", 4: "LSTM"}[len(weights["rnn.weight_ih_l0"]) // HIDDEN]  # by its gates
+    cell = {1: "RNN", 3: "GRU", 4: "LSTM"}[
+        len(weights["rnn.weight_ih_l0"]) // HIDDEN
+    ]  # by its gates
     model = Adder(cell, sum(name.startswith("rnn.weight_ih") for name in weights))
     model.load_state_dict(weights)
     return model
@@ -229,6 +256,10 @@ def seed_everything(seed):
     torch.backends.cuda.matmul.allow_tf32 = False  # a GPU's float32 is then a float32
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, see PyTorch's notes
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # cuBLAS asks for it, see PyTorch's notes
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing here reads any
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # costs time; nothing here reads any
+    )

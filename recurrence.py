@@ -9,7 +9,9 @@ WARM_UP = 32  # positions that a chunk's first state is guessed from
 WIDE = 32  # above this many numbers at once a single pass is as fast
 CUT_TOLERANCE = 1e-6  # a few roundings of a float32 near 1
 
-MINUS_ONE = torch.tensor(-1.0)  # `torch.add` multiplies its second argument only, so the first must be a tensor
+MINUS_ONE = torch.tensor(
+    -1.0
+)  # `torch.add` multiplies its second argument only, so the first must be a tensor
 
 
 def run_layers(rnn, table, index, hidden):
@@ -24,9 +26,13 @@ def run_layers(rnn, table, index, hidden):
     if hidden is None:
         hidden = table.new_zeros(rnn.num_layers, index.shape[1], rnn.hidden_size)
     outputs, last = table, []
-    for layer, (start, (weight_ih, weight_hh, bias_ih, bias_hh)) in enumerate(zip(hidden, rnn.all_weights)):
+    for layer, (start, (weight_ih, weight_hh, bias_ih, bias_hh)) in enumerate(
+        zip(hidden, rnn.all_weights)
+    ):
         inputs = linear(outputs, weight_ih, bias_ih)
-        outputs = recurrence.apply(inputs if layer else embedding(index, inputs), start, weight_hh, bias_hh)
+        outputs = recurrence.apply(
+            inputs if layer else embedding(index, inputs), start, weight_hh, bias_hh
+        )
         last.append(outputs[-1])
     return outputs, torch.stack(last)
 
@@ -102,9 +108,13 @@ class GRURecurrence(torch.autograd.Function):
         slope_n = (1 - z) * (1 - n * n)  # of h by the argument of n's tanh, and so on
         slope_m = slope_n * r
         d = torch.stack((slope_m * m * (1 - r), (before - n) * z * (1 - z), slope_m), 2)
-        g = torch.cat((torch.zeros_like(start)[None], g))  # at the state before each step, and the last
+        g = torch.cat(
+            (torch.zeros_like(start)[None], g)
+        )  # at the state before each step, and the last
         rows, repeated = d.flatten(2), g[1:].unsqueeze(2)  # views, for the products below
-        for g_before, g_t, repeated_t, z_t, d_t, row_t in reversed(list(zip(g, g[1:], repeated, z, d, rows))):
+        for g_before, g_t, repeated_t, z_t, d_t, row_t in reversed(
+            list(zip(g, g[1:], repeated, z, d, rows))
+        ):
             d_t.mul_(repeated_t)
             g_before.addcmul_(g_t, z_t).addmm_(row_t, weight)
         of_x = torch.cat((rows[..., : -len(start[0])], g[1:] * slope_n), -1)
@@ -128,13 +138,19 @@ def scan_in_chunks(scan, inputs, start, backwards=False):
         scan(*(i.unbind()[order] for i in inputs), start)
         return inputs[0]
     chunks = -(-time // CHUNK)
-    order = torch.arange(chunks * CHUNK).clamp(max=time - 1)  # the last chunk is filled up with the last step
+    order = torch.arange(chunks * CHUNK).clamp(
+        max=time - 1
+    )  # the last chunk is filled up with the last step
     if backwards:
         order = time - 1 - order
     places = order.view(chunks, CHUNK).t()
 
-    def scan_side_by_side(places, starts):  # (steps, chunks) and the state before each chunk -> all states
-        parts = [i.index_select(0, places.flatten()).view(*places.shape, batch, units) for i in inputs]
+    def scan_side_by_side(
+        places, starts
+    ):  # (steps, chunks) and the state before each chunk -> all states
+        parts = [
+            i.index_select(0, places.flatten()).view(*places.shape, batch, units) for i in inputs
+        ]
         scan(*(part.flatten(1, 2).unbind() for part in parts), starts.flatten(0, 1))
         return parts[0]
 

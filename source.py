@@ -19,18 +19,22 @@ import numpy as np
 import torch
 
 import data
-from exact import intervals, proof
 import pt
 import recurrence
+from exact import intervals, proof
 from lab import page, pictures, pool, report, trials
 from pt import evaluate, myPTRNNModel, train  # noqa: F401  (names in the report's lines)
 
 # --- The constants to edit.
 
-SEEDS = list(range(8))  # each run is repeated with each: of the weights, the pairs to train on and to test on
+SEEDS = list(
+    range(8)
+)  # each run is repeated with each: of the weights, the pairs to train on and to test on
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # where to train: "cpu", "cuda" or "cuda:1"
 WORKERS = os.cpu_count()  # processes that share the runs, one torch thread each
-SCHEDULER = None  # a cluster to share them instead: the address of a Dask scheduler, "tcp://host:8786"
+SCHEDULER = (
+    None  # a cluster to share them instead: the address of a Dask scheduler, "tcp://host:8786"
+)
 
 # What is trained, row by row of the report's experiments. The first lines are the settings of the simple
 # adder, each row says what differs, and whatever stands in a list is compared, one curve each.
@@ -57,7 +61,8 @@ ROWS = {
     3: LONG | {"digitlen": 5000, "steps": 2500, "batch_size": 1},
     4: SETTINGS | {"layers": [1, 2, 3, 4], "steps": 500},
     5: SETTINGS | {"cell": "GRU", "layers": [1, 2, 3, 4], "steps": 500},
-    6: SETTINGS | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500, "batch_size": 25}
+    6: SETTINGS
+    | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500, "batch_size": 25}
     | {"test_size": 100, "stop_after": 5, "seeds": SEEDS[:5]},
     7: SETTINGS | {"layers": 3, "lr": np.logspace(-5, -1, 10).tolist(), "steps": 500},
     8: SETTINGS | {"layers": 3, "lr": np.logspace(-2.2, -1.8, 5).tolist(), "steps": 400},
@@ -80,13 +85,31 @@ STRESSED = {
     "the simple adder, trained on carry-rich pairs": SETTINGS
     | {"pairs": "carry_rich", "steps": 700, "seeds": SEEDS[:3]},
 }
-CHAINS = [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]  # the longest carry chain of the pairs, all of 1000 digits
+CHAINS = [
+    0,
+    1,
+    2,
+    3,
+    5,
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    1000,
+]  # the longest carry chain of the pairs, all of 1000 digits
 CHAIN_PAIRS = 20  # how many pairs of each
 
 # The lengths at which the first proven adder is tested, {digits: how many carry-heavy pairs}; 999...9 + 1 is added.
 LENGTHS = {100: 100, 1000: 10_000, 10_000: 20, 100_000: 2, 1_000_000: 1}
 
-COST_LENGTHS = [10, 100, 1000, 5000]  # at which a training step of the simple adder is timed, on each device
+COST_LENGTHS = [
+    10,
+    100,
+    1000,
+    5000,
+]  # at which a training step of the simple adder is timed, on each device
 
 FIGURES = Path(__file__).parent / "figures"  # where the pictures, the page and the numbers go
 KEPT = Path(__file__).parent / ".runs"  # where finished runs are kept (outside git)
@@ -94,7 +117,14 @@ KEPT = Path(__file__).parent / ".runs"  # where finished runs are kept (outside 
 # --- The calls that the constants make, and their records.
 
 MAIN_ROWS, ADV_ROWS = [1, 2, 3], [4, 5, 6, 7, 8, 9]
-MADE_BY = (data, recurrence, pt, intervals, proof, trials)  # the code that makes a run, in the order of its imports
+MADE_BY = (
+    data,
+    recurrence,
+    pt,
+    intervals,
+    proof,
+    trials,
+)  # the code that makes a run, in the order of its imports
 SOURCES = {module.__name__: Path(module.__file__).read_text(encoding="utf-8") for module in MADE_BY}
 SOURCES = {"exact": "", "lab": ""} | SOURCES
 finished = {}  # the record of each call that this process has made or taken over
@@ -104,7 +134,10 @@ def planned():
     """Every call that the constants make, {for what: {arm: one a seed}}. Raises ValueError, naming it, at a bad one."""
     data.check_at_least("WORKERS", WORKERS, 1)
     data.check_at_least("CHAIN_PAIRS", CHAIN_PAIRS, 1)
-    for name, values, least in (("CHAINS", CHAINS, 0), ("LENGTHS", [*LENGTHS, *LENGTHS.values()], 1)):
+    for name, values, least in (
+        ("CHAINS", CHAINS, 0),
+        ("LENGTHS", [*LENGTHS, *LENGTHS.values()], 1),
+    ):
         for value in values:
             data.check_at_least(name, value, least)
     if SCHEDULER is None:
@@ -123,7 +156,11 @@ def planned():
             row = {"cell": cell, "layers": [layers], "seeds": list(seeds)}
             of_cell |= arm_calls("PROVEN_SEEDS", f"proof, {cell}", trials.prove_adder, row)
     if COST_LENGTHS:
-        row = {"digitlen": COST_LENGTHS, "device": list(dict.fromkeys(["cpu", DEVICE])), "seeds": [0]}
+        row = {
+            "digitlen": COST_LENGTHS,
+            "device": list(dict.fromkeys(["cpu", DEVICE])),
+            "seeds": [0],
+        }
         plan["row 10"] = arm_calls("COST_LENGTHS", "a step", trials.time_step, row)
     return plan
 
@@ -133,9 +170,14 @@ def arm_calls(constant, name, function, row):
     calls, spoken = {}, name in map("row {}".format, MAIN_ROWS)
     try:
         for arm, (label, settings) in trials.arms({"device": DEVICE} | row).items():
-            seconds, title = trials.check(function, settings, row["seeds"]), f"{name}, {label}".removesuffix(", ")
+            seconds, title = (
+                trials.check(function, settings, row["seeds"]),
+                f"{name}, {label}".removesuffix(", "),
+            )
             for seed in dict.fromkeys(row["seeds"]):
-                call = pool.Call(function, settings | {"seed": seed}, f"{title}, seed {seed}", seconds, spoken)
+                call = pool.Call(
+                    function, settings | {"seed": seed}, f"{title}, seed {seed}", seconds, spoken
+                )
                 calls.setdefault(arm, []).append(call)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{constant}: {error}") from None
@@ -153,7 +195,9 @@ def conduct(plan):
 def records(calls):
     """The records of finished calls, without their weights, each with its seed."""
     found = [{"seed": call.settings["seed"]} | finished[pool.key(call)] for call in calls]
-    return [{name: value for name, value in record.items() if name != "weights"} for record in found]
+    return [
+        {name: value for name, value in record.items() if name != "weights"} for record in found
+    ]
 
 
 def adders(by_arm):
@@ -181,7 +225,9 @@ def measured(rows):
     calls = {row: plan[f"row {row}"] for row in ROWS if row in rows}
     conduct(calls)
     for row, by_arm in calls.items():
-        arms = {arm: (label, records(by_arm[arm])) for arm, (label, _) in trials.arms(ROWS[row]).items()}
+        arms = {
+            arm: (label, records(by_arm[arm])) for arm, (label, _) in trials.arms(ROWS[row]).items()
+        }
         found.append(report.of_row(row, ROWS[row], arms) | {"settings": ROWS[row]})
         print(f"row {row}, {found[-1]['title']}: {found[-1]['verdict']}")
     return found
@@ -189,19 +235,28 @@ def measured(rows):
 
 def exact_main():
     """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
-    plan, part = {name: by_arm for name, by_arm in planned().items() if not name.startswith("row ")}, {}
+    plan, part = (
+        {name: by_arm for name, by_arm in planned().items() if not name.startswith("row ")},
+        {},
+    )
     conduct(plan)
     stressed, proven, groups = {name: adders(plan[name]) for name in STRESSED}, {}, []
     for cell in PROVEN_SEEDS:
         by_layers = plan[f"for the proof, {cell}"]
         for layers, calls in by_layers.items():
-            groups.append({"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)})
+            groups.append(
+                {"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)}
+            )
         if found := adders(by_layers):
             proven[f"a proven {cell}"] = found
     if stressed and CHAINS:
-        part["stress"] = trials.stress(stressed | dict(list(proven.items())[:1]), sorted(CHAINS), CHAIN_PAIRS)
+        part["stress"] = trials.stress(
+            stressed | dict(list(proven.items())[:1]), sorted(CHAINS), CHAIN_PAIRS
+        )
     if proven and LENGTHS:
-        part["lengths"] = trials.lengths(next(chain(*proven.values())), LENGTHS) | {"peers": report.PEERS}
+        part["lengths"] = trials.lengths(next(chain(*proven.values())), LENGTHS) | {
+            "peers": report.PEERS
+        }
     if groups:
         shown = dict(list(stressed.items())[:1]) | proven
         portraits = [{"name": name} | trials.portrait(found[0]) for name, found in shown.items()]
@@ -225,10 +280,16 @@ def decided():
     """Every adder that was trained, each once, decided: in groups, a row or a recipe each."""
     groups, seen = [], set()
     for name, by_arm in planned().items():
-        new = {pool.key(call): call for call in chain(*by_arm.values()) if pool.key(call) not in seen}
+        new = {
+            pool.key(call): call for call in chain(*by_arm.values()) if pool.key(call) not in seen
+        }
         seen |= new.keys()
-        fewer = any(call.settings.get("batch_size", report.PAIRS) < report.PAIRS for call in new.values())
-        groups.append((name, [record for record in records(new.values()) if "decided" in record], fewer))
+        fewer = any(
+            call.settings.get("batch_size", report.PAIRS) < report.PAIRS for call in new.values()
+        )
+        groups.append(
+            (name, [record for record in records(new.values()) if "decided" in record], fewer)
+        )
     return drawn({"decided": trials.count_decided(groups)})
 
 
@@ -259,12 +320,17 @@ def main():
     taken_over = conduct(planned())
     rows = pt_main()["rows"] + pt_adv_main()["rows"]
     results = dict.fromkeys([*pictures.PARTS, "lengths"]) | exact_main() | cost_main() | decided()
-    results |= drawn({"verdicts": report.overview(rows + [results["cost"]] * bool(results["cost"]))})
+    results |= drawn(
+        {"verdicts": report.overview(rows + [results["cost"]] * bool(results["cost"]))}
+    )
     made = pool.machine(DEVICE) | {
-        "cores": os.cpu_count(), "workers": SCHEDULER or f"{WORKERS} workers", "taken_over": taken_over,
-        "calls": len(finished), "work_seconds": sum(record["seconds"] for record in finished.values()),
+        "cores": os.cpu_count(),
+        "workers": SCHEDULER or f"{WORKERS} workers",
+        "taken_over": taken_over,
+        "calls": len(finished),
+        "work_seconds": sum(record["seconds"] for record in finished.values()),
         "seconds": time.monotonic() - began,
-    }  # fmt: skip
+    }
     results = pool.plain({"made": made, "rule": report.RULE}) | {"rows": rows} | results
     pool.write(results, FIGURES / "results.json")
     page.write(results, FIGURES / "README.md")
@@ -277,6 +343,8 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit("Stopped. Finished runs are kept: run it again to go on.")
     except BrokenProcessPool:
-        sys.exit("A worker process was ended from outside (out of memory?). Finished runs are kept.")
+        sys.exit(
+            "A worker process was ended from outside (out of memory?). Finished runs are kept."
+        )
     except (ValueError, OSError) as error:
         sys.exit(f"Error: {error}" + ". Finished runs are kept." * isinstance(error, OSError))

@@ -51,7 +51,9 @@ from torch import nn
 from recurrence import CUT_TOLERANCE
 
 # The 200 triples; those that lead to carry 0 are the first 100.
-CARRY, DIGIT_1, DIGIT_2 = torch.cartesian_prod(torch.arange(2), torch.arange(10), torch.arange(10)).T
+CARRY, DIGIT_1, DIGIT_2 = torch.cartesian_prod(
+    torch.arange(2), torch.arange(10), torch.arange(10)
+).T
 ORDER = torch.argsort(CARRY + DIGIT_1 + DIGIT_2 >= 10, stable=True)
 CARRY, DIGIT_1, DIGIT_2 = CARRY[ORDER], DIGIT_1[ORDER], DIGIT_2[ORDER]
 RIGHT = ((CARRY + DIGIT_1 + DIGIT_2) % 10)[:, None]  # the right digit of each, (200, 1)
@@ -83,12 +85,26 @@ def weights_of(model):
     """
     cell = getattr(model.rnn, "mode", type(model.rnn).__name__).removesuffix("_TANH")
     if cell not in STEPS:
-        raise ValueError(f"model must be a tanh RNN, GRU or LSTM to be proven: {cell} is not supported")
+        raise ValueError(
+            f"model must be a tanh RNN, GRU or LSTM to be proven: {cell} is not supported"
+        )
     layers = model.rnn.all_weights
     weight_ih, _, bias_ih, _ = layers[0]
     first = nn.functional.linear(model.pairs(), weight_ih, bias_ih)[10 * DIGIT_1 + DIGIT_2]
-    of_gate = GATE if cell == "LSTM" else 0.0  # where its f comes near 1, it must learn what that does to the bounds
-    return Weights(cell, first, layers, model.dense.weight, model.dense.bias, [0.0] * len(layers), of_gate, 0.0, 0.0)
+    of_gate = (
+        GATE if cell == "LSTM" else 0.0
+    )  # where its f comes near 1, it must learn what that does to the bounds
+    return Weights(
+        cell,
+        first,
+        layers,
+        model.dense.weight,
+        model.dense.bias,
+        [0.0] * len(layers),
+        of_gate,
+        0.0,
+        0.0,
+    )
 
 
 def exact_weights_of(model):
@@ -97,7 +113,12 @@ def exact_weights_of(model):
     most = LARGEST if weights.cell == "GRU" else 1.0
     of_z, largest = [], model.embed_layer.weight.detach().double().cpu().abs().amax(0).repeat(2)
     for weight_ih, weight_hh, bias_ih, bias_hh in weights.layers:
-        sizes = weight_ih.abs() @ largest + most * weight_hh.abs().sum(1) + bias_ih.abs() + bias_hh.abs()
+        sizes = (
+            weight_ih.abs() @ largest
+            + most * weight_hh.abs().sum(1)
+            + bias_ih.abs()
+            + bias_hh.abs()
+        )
         of_z.append(rounding(132) * sizes)
         largest = most * torch.ones_like(weight_hh[0])  # the input of the layer above
     of_logit = rounding(66) * (most * weights.dense.abs().sum(1) + weights.bias.abs())
@@ -126,17 +147,22 @@ def propagate(weights, boxes, scale=1.0):
     The triples are all 200; in the first round, while V_1 is empty, the 100 without a carry. Training may shrink the
     radii by `scale`; a proof never does.
     """
-    triples = (CARRY < len(boxes[0])).nonzero()[:, 0]
+    triples = (len(boxes[0]) > CARRY).nonzero()[:, 0]
     to_carry = [int((triples < 100).sum()), int((triples >= 100).sum())]  # how many lead to each
     triples, carry = triples.to(boxes[0].device), CARRY[triples].to(boxes[0].device)
     mid, rad, after, kept = None, None, [], []
-    for (weight_ih, weight_hh, bias_ih, bias_hh), box, of_z in zip(weights.layers, boxes, weights.of_z):
+    for (weight_ih, weight_hh, bias_ih, bias_hh), box, of_z in zip(
+        weights.layers, boxes, weights.of_z
+    ):
         if mid is None:
             u = both_ends(weights.first.index_select(0, triples), of_z)
         else:
             u = both_ends(mid @ weight_ih.T + bias_ih, rad @ weight_ih.abs().T + of_z)
         gates = (-1, weight_hh.shape[1])
-        u, v = u.unflatten(2, gates), box.index_select(0, carry).unflatten(2, gates)  # whose sum is z (1)
+        u, v = (
+            u.unflatten(2, gates),
+            box.index_select(0, carry).unflatten(2, gates),
+        )  # whose sum is z (1)
         h, s = STEPS[weights.cell](u, v, weights.of_h, weights.of_gate, scale)  # (2), or (6) to (9)
         mid, rad = (h[:, 0] - h[:, 1]) / 2, (h[:, 0] + h[:, 1]) * (-scale / 2) + weights.of_h
         ends = both_ends(mid @ weight_hh.T + bias_hh, rad @ weight_hh.abs().T)  # (3)
@@ -177,7 +203,9 @@ def lstm_step(u, v, error, of_gate, scale):
     """h = o tanh(f c + i g), with c in s."""
     i, f, g, o = (u + v).unbind(2)
     added = times_gate(tanh(g) - of_gate, i, of_gate)
-    keep = (torch.sigmoid(f[:, 1:]) - of_gate).clamp(min=2.0**-60)  # 1 - f_high; below, s is -LARGEST_C, or 0
+    keep = (torch.sigmoid(f[:, 1:]) - of_gate).clamp(
+        min=2.0**-60
+    )  # 1 - f_high; below, s is -LARGEST_C, or 0
     f_high = (torch.sigmoid(-f[:, 1:]) * (1 + of_gate)).clamp(max=1.0)
     most = torch.where(keep.min(0).values < GATE, LARGEST_C, 1.2 / keep.min(0).values)
     of_c = error + of_gate / 8 * (1 + f_high * most)
@@ -195,5 +223,7 @@ def tanh(ends):
 
 def times_gate(ends, gate, of_gate):
     """An interval times the sigmoid of another: of a product with a positive interval the ends are at the corners."""
-    low, beside_high = (torch.sigmoid(gate) - of_gate).clamp(min=0.0).split(1, 1)  # the sigmoid, and 1 less it
+    low, beside_high = (
+        (torch.sigmoid(gate) - of_gate).clamp(min=0.0).split(1, 1)
+    )  # the sigmoid, and 1 less it
     return low * ends.clamp(min=0.0) + (1 - beside_high) * ends.clamp(max=0.0)

@@ -40,9 +40,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from exact import intervals
 import pt
 from data import carry_rich_batch, check_at_least
+from exact import intervals
 
 WIDTHS = 100, 400, 2000, 10_000  # states that `refute` keeps, one after the other
 PIECE = 2**16  # steps from states that it takes at a time
@@ -54,8 +54,14 @@ DIGITLEN = 10  # digits of the pairs to train on, at most
 BATCH_SIZE = 64
 NOISE = 0.01  # on h (c too, of an LSTM) at each step, in the worst case, in place of rounding
 DATA_UNTIL = 0.75  # the share of the steps that learn from pairs too
-WORST_FROM = {"RNN": 0.25, "GRU": 0.15, "LSTM": 0.15}  # the share of the steps after which the worst case is faded in
-SHRUNK_FOR = 0.4  # the share of the steps, from there on, in which the boxes' radii grow to their real size
+WORST_FROM = {
+    "RNN": 0.25,
+    "GRU": 0.15,
+    "LSTM": 0.15,
+}  # the share of the steps after which the worst case is faded in
+SHRUNK_FOR = (
+    0.4  # the share of the steps, from there on, in which the boxes' radii grow to their real size
+)
 
 
 class Proof(NamedTuple):
@@ -109,7 +115,9 @@ def prove(model):
     """
     boxes, margins, _, proven = invariant(intervals.exact_weights_of(model))
     least = int(margins.argmin())
-    triple = tuple(int(part[least]) for part in (intervals.DIGIT_1, intervals.DIGIT_2, intervals.CARRY))
+    triple = tuple(
+        int(part[least]) for part in (intervals.DIGIT_1, intervals.DIGIT_2, intervals.CARRY)
+    )
     in_order = torch.empty_like(margins).scatter(0, intervals.ORDER, margins).view(2, 10, 10)
     return Proof(proven, float(margins.min()), None if proven else triple, in_order, boxes)
 
@@ -118,7 +126,15 @@ def recipe(cell, layers):
     """(steps, rounds, peak learning rate) of `train_proven`."""
     if cell == "RNN":
         return 50 + 120 * layers, 3 + (layers + 1) // 2, 0.03 / layers
-    steps = 250 if (cell, layers) == ("LSTM", 1) else 350 if layers < 3 else 500 if cell == "GRU" else 650
+    steps = (
+        250
+        if (cell, layers) == ("LSTM", 1)
+        else 350
+        if layers < 3
+        else 500
+        if cell == "GRU"
+        else 650
+    )
     return steps, (4 if layers < 3 else 5 if cell == "GRU" else 6), 0.02 if layers == 1 else 0.01
 
 
@@ -189,7 +205,9 @@ def search(model, digits, width):
     device = next(model.parameters()).device
     carry, numbers, hidden = torch.zeros(1, dtype=torch.long, device=device), [(0, 0)], None
 
-    def step(index):  # a state and a pair of digits, 100 x state + 10 x digit + digit -> (margin, carry, hidden)
+    def step(
+        index,
+    ):  # a state and a pair of digits, 100 x state + 10 x digit + digit -> (margin, carry, hidden)
         state, a, b = index // 100, index % 100 // 10, index % 10
         logits, after = model.read(a[:, None], b[:, None], pt.of_batch(hidden, state))
         total, logits = a + b + carry[state], logits[:, 0]
@@ -202,11 +220,16 @@ def search(model, digits, width):
         return number_1 + index % 100 // 10 * digit, number_2 + index % 10 * digit
 
     for place in range(digits):
-        pieces = [step(index)[:2] for index in torch.arange(100 * len(carry), device=device).split(PIECE)]
+        pieces = [
+            step(index)[:2] for index in torch.arange(100 * len(carry), device=device).split(PIECE)
+        ]
         margin, carry_after = (torch.cat(part) for part in zip(*pieces))
         order = torch.argsort(margin, stable=True)
         for number_1, number_2 in map(longer, order[: min(100, int((margin <= 0).sum()))].tolist()):
-            for top in (0, 10 ** (place + 1)):  # zeros on top may go unread by `pt.add`; another digit there does not
+            for top in (
+                0,
+                10 ** (place + 1),
+            ):  # zeros on top may go unread by `pt.add`; another digit there does not
                 if pt.add(model, number_1 + top, number_2) != number_1 + top + number_2:
                     return number_1 + top, number_2
         kept = torch.cat([order[carry_after[order] == which][: width // 2] for which in (0, 1)])
@@ -222,7 +245,9 @@ class Decision(NamedTuple):
     pair: tuple | None = None  # where wrong: two numbers,
     digits: int | None = None  # those of the longer one,
     answer: int | None = None  # what the adder says is their sum,
-    share: float | None = None  # and the share of all random pairs that end as they do up to its wrong digit
+    share: float | None = (
+        None  # and the share of all random pairs that end as they do up to its wrong digit
+    )
 
     def __str__(self):
         return "{} + {} gives {}".format(*self.pair, self.answer) if self.pair else self.verdict

@@ -12,9 +12,13 @@ def write(results, path):
     Raises jinja2.UndefinedError where the results lack what it shows; a part of them may be None.
     """
     pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined, autoescape=False,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     pages.filters |= {"spread": spread, "median": statistics.median, "percent": "{:.0%}".format}
     text = pages.get_template("page.md.jinja").render(results)
     path.write_text(text, encoding="utf-8")

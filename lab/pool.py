@@ -52,7 +52,12 @@ def machine(device):
     kind = f"CPU {platform.machine()} {get_cpu_capability()}"
     if torch.device(device).type == "cuda":
         kind = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "no CUDA"
-    return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__, "device": kind}
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": kind,
+    }
 
 
 def conduct(calls, finished, folder, sources, workers, scheduler=None):
@@ -67,12 +72,21 @@ def conduct(calls, finished, folder, sources, workers, scheduler=None):
     if not todo:
         return 0
     devices = sorted({call.settings["device"] for call in todo.values()})
-    pool = cluster(scheduler, devices, sources) if scheduler else local(min(workers, len(todo)), devices)
+    pool = (
+        cluster(scheduler, devices, sources)
+        if scheduler
+        else local(min(workers, len(todo)), devices)
+    )
     with pool as (submit, machines, news):
-        paths = {name: folder / digest(name, machines[call.settings["device"]], sources) for name, call in todo.items()}
+        paths = {
+            name: folder / digest(name, machines[call.settings["device"]], sources)
+            for name, call in todo.items()
+        }
         taken_over = {name: result for name, path in paths.items() if (result := kept(path))}
         if taken_over:
-            print(f"Taken over: {len(taken_over)} finished runs. To train all afresh, delete {folder.name}/.")
+            print(
+                f"Taken over: {len(taken_over)} finished runs. To train all afresh, delete {folder.name}/."
+            )
         finished.update(taken_over)
         todo = {name: call for name, call in todo.items() if name not in finished}
         if todo:
@@ -82,7 +96,10 @@ def conduct(calls, finished, folder, sources, workers, scheduler=None):
 
 def finish(todo, submit, news, paths, finished):
     """Submit the calls {key: call}, the longest first, and keep and announce each result as it comes."""
-    form, shares = "{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left", dict.fromkeys(todo, 0.0)
+    form, shares = (
+        "{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left",
+        dict.fromkeys(todo, 0.0),
+    )
     total = sum(call.seconds for call in todo.values())
     with tqdm(total=total, bar_format=form, smoothing=0, dynamic_ncols=True) as bar:
         with ctrl_c_held():  # workers start here, and leave Ctrl-C to this process, which ends them
@@ -100,7 +117,9 @@ def finish(todo, submit, news, paths, finished):
                 finished[name], shares[name] = future.result(), 1.0
                 unkept = keep(paths[name], finished[name])
                 bar.write(f"{todo[name].title}: {finished[name]['said']}{unkept}")
-            bar.n = min(bar.total, sum(todo[name].seconds * share for name, share in shares.items()))
+            bar.n = min(
+                bar.total, sum(todo[name].seconds * share for name, share in shares.items())
+            )
             bar.refresh()
 
 
@@ -147,13 +166,18 @@ def plain(value):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    return {str(key): plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+    return (
+        {str(key): plain(item) for key, item in value.items()} if isinstance(value, dict) else value
+    )
 
 
 def write(results, path):
     """Write `results` as JSON to `path`, a list of numbers on one line."""
     text = json.dumps(results, indent=1)
-    path.write_text(re.sub(r"\[[^][{}]+\]", lambda found: " ".join(found[0].split()), text) + "\n", encoding="utf-8")
+    path.write_text(
+        re.sub(r"\[[^][{}]+\]", lambda found: " ".join(found[0].split()), text) + "\n",
+        encoding="utf-8",
+    )
 
 
 # --- Workers: each pool gives (submit(key, call) -> future, {device: machine}, a queue of news).
@@ -231,19 +255,30 @@ def cluster(scheduler, devices, sources):
     import distributed
 
     logging.disable(logging.CRITICAL)  # what goes wrong is said below, in one line
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers have no copy of this file
+    cloudpickle.register_pickle_by_value(
+        sys.modules[__name__]
+    )  # the workers have no copy of this file
     gone = f"the cluster at {scheduler} is gone or not there, or has no workers"
     try:
         with distributed.Client(scheduler, timeout=5, set_as_default=False) as client:
             client.wait_for_workers(1, timeout=5)
-            told = lambda dask_worker: {on: machine(on) | {"threads": dask_worker.state.nthreads} for on in devices}
+            told = lambda dask_worker: {
+                on: machine(on) | {"threads": dask_worker.state.nthreads} for on in devices
+            }
             machines = alike(client.run(told))
             pool = client.get_executor()
 
             def submit(name, call):
-                settings, function = call.settings, (call.function.__module__, call.function.__name__)
+                settings, function = (
+                    call.settings,
+                    (call.function.__module__, call.function.__name__),
+                )
                 # A lambda, for Dask sends a named function by its name alone.
-                return pool.submit(lambda: perform_there(sources, *function, settings, machines[settings["device"]]))
+                return pool.submit(
+                    lambda: perform_there(
+                        sources, *function, settings, machines[settings["device"]]
+                    )
+                )
 
             yield submit, machines, queue.Queue()  # no news: a call there is silent to its end
     except (futures.CancelledError, OSError, distributed.KilledWorker) as error:
@@ -263,7 +298,9 @@ def alike(found):
         for address, of_worker in found.items():
             for what, needed in (machines[device] | {"threads": 1}).items():
                 if (value := of_worker[device][what]) != needed:
-                    raise ValueError(f"the worker at {address} has {what} {value}, but {needed} is needed")
+                    raise ValueError(
+                        f"the worker at {address} has {what} {value}, but {needed} is needed"
+                    )
     return machines
 
 
@@ -271,8 +308,12 @@ def perform_there(sources, module, function, settings, expected):
     """Do a call in a worker of a cluster, on one thread, by the code in `sources`."""
     torch.set_num_threads(1)
     if machine(settings["device"]) != expected:  # a worker that came later
-        raise ValueError(f"a worker on {platform.node()} is {machine(settings['device'])}, expected {expected}")
-    if any(getattr(sys.modules.get(name), "SOURCE", None) != text for name, text in sources.items()):
+        raise ValueError(
+            f"a worker on {platform.node()} is {machine(settings['device'])}, expected {expected}"
+        )
+    if any(
+        getattr(sys.modules.get(name), "SOURCE", None) != text for name, text in sources.items()
+    ):
         for name, text in sources.items():
             loaded = sys.modules[name] = types.ModuleType(name)
             loaded.SOURCE, loaded.__path__ = text, []  # a folder's modules come after it

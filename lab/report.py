@@ -13,21 +13,32 @@ NO_GPU = "not measured: there was no GPU"
 
 SAID = tomllib.loads(Path(__file__).with_name("report.toml").read_text(encoding="utf-8"))
 PEERS, CUDA = SAID.pop("peers"), SAID.pop("10")
-REPORT = {int(row): said | {"settings": SAID["1"]["settings"] | said["settings"]} for row, said in SAID.items()}
-PAIRS = REPORT[1]["settings"]["batch_size"]  # a step; claims of a row that takes fewer are about that
+REPORT = {
+    int(row): said | {"settings": SAID["1"]["settings"] | said["settings"]}
+    for row, said in SAID.items()
+}
+PAIRS = REPORT[1]["settings"][
+    "batch_size"
+]  # a step; claims of a row that takes fewer are about that
 RULE = {"confidence": CONFIDENCE, "reading_error": READING_ERROR, "steady": STEADY, "pairs": PAIRS}
 
 
 def reached(record, level=1.0, times=1):
     """The step from which the accuracy was `level` or more at `times` measurements in a row; infinity if never."""
     right = [accuracy >= level for accuracy in record["accuracy"]]
-    steps = (step for place, step in enumerate(record["measured_at"]) if right[place:][:times] == [True] * times)
+    steps = (
+        step
+        for place, step in enumerate(record["measured_at"])
+        if right[place:][:times] == [True] * times
+    )
     return next(steps, math.inf)
 
 
 def last_measured(arms, step):
     """The last measurement that still counts as the report's `step`, which was read off a figure."""
-    every = min((record["measured_at"][0] for record in arms.values() if record["measured_at"]), default=1)
+    every = min(
+        (record["measured_at"][0] for record in arms.values() if record["measured_at"]), default=1
+    )
     return math.ceil(step * READING_ERROR / every) * every
 
 
@@ -47,13 +58,18 @@ def one_reaches(arms, read):
 
 def comes(arms, arm, place, level=1.0):
     """Whether `arm` reached `level` before each other arm ("first"), or after each, or never and they did ("last")."""
-    step, others = reached(arms[arm], level), [reached(record, level) for key, record in arms.items() if key != arm]
+    step, others = (
+        reached(arms[arm], level),
+        [reached(record, level) for key, record in arms.items() if key != arm],
+    )
     return step < min(others) if place == "first" else step > max(others)
 
 
 def losses_are_near(arms, factor):
     """Whether the loss was within `factor` of each value that was read of row 1."""
-    return all(1 / factor <= loss_at(arms, step) / loss <= factor for step, loss in REPORT[1]["loss"])
+    return all(
+        1 / factor <= loss_at(arms, step) / loss <= factor for step, loss in REPORT[1]["loss"]
+    )
 
 
 def loss_halves(arms, start, end):
@@ -123,13 +139,18 @@ def judge(row, settings, results):
     """The claims of a row, `judged` by `results`, {arm: [the record of each seed]}; none if its settings differ."""
     if differences(row, settings):
         return []
-    claimed = next((value for value in REPORT[row]["settings"].values() if isinstance(value, list)), results)
+    claimed = next(
+        (value for value in REPORT[row]["settings"].values() if isinstance(value, list)), results
+    )
     by_arm = {arm: records for arm, records in results.items() if as_read(arm) in claimed}
     by_seed = [dict(zip(by_arm, records)) for records in zip(*by_arm.values())]
     pairs = settings["batch_size"]
     note = f"with {pairs} pair{'s' * (pairs > 1)} a step" if pairs < PAIRS else ""
     asked = REPORT[row]["claims"].items()
-    return [judged(claim, [is_true(arms, **question) for arms in by_seed], note) for claim, question in asked]
+    return [
+        judged(claim, [is_true(arms, **question) for arms in by_seed], note)
+        for claim, question in asked
+    ]
 
 
 def as_read(value):
@@ -157,8 +178,14 @@ def tally(claims):
     """The verdicts on a list of claims in one line: "2 hold, 1 does not hold"."""
     found = [claim["verdict"] for claim in claims]
     counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(found)}
-    many = {"holds": "hold", "does not hold": "do not hold", "depends on the seed": "depend on the seed"}
-    return ", ".join(f"{n} {many.get(verdict, verdict) if n > 1 else verdict}" for verdict, n in counts.items())
+    many = {
+        "holds": "hold",
+        "does not hold": "do not hold",
+        "depends on the seed": "depend on the seed",
+    }
+    return ", ".join(
+        f"{n} {many.get(verdict, verdict) if n > 1 else verdict}" for verdict, n in counts.items()
+    )
 
 
 def of_row(row, settings, arms):
@@ -167,39 +194,65 @@ def of_row(row, settings, arms):
     for label, records in arms.values():
         steps = {of: [reached(record, of) for record in records] for of in sorted({level, 1.0})}
         median = statistics.median_high(steps[level])
-        finite = {f"{of:.0%}": [step if step < math.inf else None for step in at] for of, at in steps.items()}
+        finite = {
+            f"{of:.0%}": [step if step < math.inf else None for step in at]
+            for of, at in steps.items()
+        }
         wrong = [record for record in records if record["digits"]]
-        found.append({
-            "label": label, "legend": f"{label or 'measured'}: {f'step {median}' if median < math.inf else 'never'}",
-            "reached": finite, "runs": records,
-            "wrong": min(wrong, key=lambda record: record["digits"])["decided"] if wrong else "none",
-        })  # fmt: skip
+        found.append(
+            {
+                "label": label,
+                "legend": f"{label or 'measured'}: {f'step {median}' if median < math.inf else 'never'}",
+                "reached": finite,
+                "runs": records,
+                "wrong": min(wrong, key=lambda record: record["digits"])["decided"]
+                if wrong
+                else "none",
+            }
+        )
     answered = judge(row, settings, {arm: records for arm, (_, records) in arms.items()})
     label_of = {as_read(arm): label for arm, (label, _) in arms.items()} | {None: None}
     values = [(*at, None)[:3] for at in report["accuracy"]]
     diamonds = [[label_of[arm], step, value] for step, value, arm in values if arm in label_of]
     heading = f"Row {row} {report['title']}".lower()
-    anchor = "".join(c for c in heading if c.isalnum() or c in " -").replace(" ", "-")  # as GitHub names a heading
+    anchor = "".join(c for c in heading if c.isalnum() or c in " -").replace(
+        " ", "-"
+    )  # as GitHub names a heading
     seeds = max(len(records) for _, records in arms.values())
     return {
-        "row": row, "title": report["title"], "anchor": anchor, "picture": f"{anchor}.png",
+        "row": row,
+        "title": report["title"],
+        "anchor": anchor,
+        "picture": f"{anchor}.png",
         "headline": f"{report['title']}: first step at {level:.0%}, median of {seeds} seed{'s' * (seeds > 1)}",
-        "says": report["says"], "claims": answered, "verdict": tally(answered) or NO_VERDICT,
-        "differences": differences(row, settings), "fewer_pairs": settings["batch_size"] < PAIRS, "arms": found,
+        "says": report["says"],
+        "claims": answered,
+        "verdict": tally(answered) or NO_VERDICT,
+        "differences": differences(row, settings),
+        "fewer_pairs": settings["batch_size"] < PAIRS,
+        "arms": found,
         "diamonds": {"loss": [[None, *at] for at in report.get("loss", ())], "accuracy": diamonds},
-    }  # fmt: skip
+    }
 
 
 def of_costs(costs, kinds):
     """Row 10, judged: `costs` is {(device, digits): [milliseconds a step]}, `kinds` {device: what it is}."""
-    found, devices = [], {device: {"device": device, "kind": kind, "ms": []} for device, kind in kinds.items()}
+    found, devices = (
+        [],
+        {device: {"device": device, "kind": kind, "ms": []} for device, kind in kinds.items()},
+    )
     for (device, digits), ms in costs.items():
         devices[device]["ms"].append([digits, ms])
         if device != "cpu":
             answers = [on_cpu >= 3 * there for on_cpu, there in zip(costs["cpu", digits], ms)]
             found.append(judged(f"at {digits} digits CUDA is at least 3 times as fast", answers))
-    return {"row": 10, "picture": "row-10-what-it-costs.png", "claims": found, "verdict": tally(found) or NO_GPU,
-            "devices": list(devices.values())} | CUDA  # fmt: skip
+    return {
+        "row": 10,
+        "picture": "row-10-what-it-costs.png",
+        "claims": found,
+        "verdict": tally(found) or NO_GPU,
+        "devices": list(devices.values()),
+    } | CUDA
 
 
 def overview(rows):

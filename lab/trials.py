@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 import data
-from exact import proof
 import pt
+from exact import proof
 from recurrence import run_layers
 
 # The settings that `pt.train` takes too.
@@ -47,24 +47,42 @@ def train_adder(settings, progress):
     steps, found = len(curves["loss"]), proof.decide(model)
     said = f"ended early: {error}"
     if not error:
-        first = curves["measured_at"][curves["accuracy"].index(1.0)] if 1.0 in curves["accuracy"] else None
+        first = (
+            curves["measured_at"][curves["accuracy"].index(1.0)]
+            if 1.0 in curves["accuracy"]
+            else None
+        )
         said = f"100% from step {first}" if first else "never 100%"
         said += f", loss {curves['loss'][-1]:.3g} and accuracy {curves['accuracy'][-1]:g} at step {steps}"
-    return curves | found._asdict() | {
-        "decided": str(found), "error": error, "right": curves["accuracy"][-1:] == [1.0],
-        "ms_per_step": 1e3 * seconds / max(1, steps), "said": f"{said}, {seconds:.1f} s, {found}",
-        "weights": model.cpu().state_dict(),
-    }  # fmt: skip
+    return (
+        curves
+        | found._asdict()
+        | {
+            "decided": str(found),
+            "error": error,
+            "right": curves["accuracy"][-1:] == [1.0],
+            "ms_per_step": 1e3 * seconds / max(1, steps),
+            "said": f"{said}, {seconds:.1f} s, {found}",
+            "weights": model.cpu().state_dict(),
+        }
+    )
 
 
 def prove_adder(settings, progress):
     """Train an adder of `cell`, `layers`, `seed`, `device` for the proof and decide it. No accuracy is measured."""
-    model, proved = proof.train_proven(settings["layers"], settings["seed"], settings["cell"], settings["device"])
+    model, proved = proof.train_proven(
+        settings["layers"], settings["seed"], settings["cell"], settings["device"]
+    )
     found = proof.Decision("proven") if proved.proven else proof.decide(model)
     return found._asdict() | {
-        "decided": str(found), "proven": proved.proven, "margin": proved.margin, "fails_at": proved.fails_at,
-        "right": False, "said": f"{found}, least margin {proved.margin:.2f}", "weights": model.cpu().state_dict(),
-    }  # fmt: skip
+        "decided": str(found),
+        "proven": proved.proven,
+        "margin": proved.margin,
+        "fails_at": proved.fails_at,
+        "right": False,
+        "said": f"{found}, least margin {proved.margin:.2f}",
+        "weights": model.cpu().state_dict(),
+    }
 
 
 def time_step(settings, progress):
@@ -105,7 +123,13 @@ def check(function, settings, seeds):
             raise ValueError(f"lr must be a number above 0, got {settings['lr']!r}")
         pairs = settings["batch_size"] + 0.4 * settings["test_size"] / settings["measure_every"]
         ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
-        return 1e-3 * expected_steps(settings) * layers * {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[cell] * ms
+        return (
+            1e-3
+            * expected_steps(settings)
+            * layers
+            * {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[cell]
+            * ms
+        )
     return 0.7 * layers**2 if cell == "RNN" else 4.0 * layers**1.9
 
 
@@ -119,7 +143,10 @@ def arms(row):
 
     What is a list is compared; without one, the one arm is None, its label "". Raises ValueError for an empty list.
     """
-    fields, found = [field for field, value in row.items() if isinstance(value, list) and field != "seeds"], {}
+    fields, found = (
+        [field for field, value in row.items() if isinstance(value, list) and field != "seeds"],
+        {},
+    )
     for field in (*fields, "seeds"):
         if not row[field]:
             raise ValueError(f"{field} must hold at least one value, got {row[field]!r}")
@@ -149,7 +176,10 @@ def stress(adders, chains, count):
     *pairs, sums = map(np.concatenate, zip(*by_chain))
     found = []
     for name, models in adders.items():
-        right = [(pt.add_digits(model, *pairs) == sums).all(1).reshape(len(chains), count) for model in models[:5]]
+        right = [
+            (pt.add_digits(model, *pairs) == sums).all(1).reshape(len(chains), count)
+            for model in models[:5]
+        ]
         found.append({"name": name, "accuracy": [of_model.mean(1).tolist() for of_model in right]})
     return {"picture": "stress.png", "chains": chains, "pairs": count, "adders": found}
 
@@ -179,7 +209,9 @@ def portrait(model):
     """
     found = proof.prove(model)
     data.random.seed(0)
-    num1, num2, sums = pt.to_tensors([digits[:, :-1] for digits in data.carry_rich_batch(40, 100)], "cpu")
+    num1, num2, sums = pt.to_tensors(
+        [digits[:, :-1] for digits in data.carry_rich_batch(40, 100)], "cpu"
+    )
     h, _ = run_layers(model.rnn, model.pairs(), 10 * num1.T + num2.T, None)
     _, weight_hh, _, bias_hh = model.rnn.all_weights[-1]
     recurrent = (h @ weight_hh.T + bias_hh).detach()
@@ -189,10 +221,12 @@ def portrait(model):
     gap = torch.maximum(low[1] - high[0], low[0] - high[1]) / (high - low).sum(0)
     units = gap.topk(2).indices
     return {
-        "margin": found.margin, "margins": found.margins.tolist(), "units": units.tolist(),
+        "margin": found.margin,
+        "margins": found.margins.tolist(),
+        "units": units.tolist(),
         "boxes": [[low[carry, units].tolist(), high[carry, units].tolist()] for carry in (0, 1)],
         "states": [recurrent[after == carry][:, units].tolist() for carry in (0, 1)],
-    }  # fmt: skip
+    }
 
 
 def count_decided(groups):
@@ -202,12 +236,19 @@ def count_decided(groups):
     """
     found = []
     for name, records, fewer in groups:
-        adders = [{what: record[what] for what in ("right", "verdict", "decided", "digits")} for record in records]
+        adders = [
+            {what: record[what] for what in ("right", "verdict", "decided", "digits")}
+            for record in records
+        ]
         found += [{"name": name, "fewer_pairs": fewer, "adders": adders}] if adders else []
     every = [adder for group in found for adder in group["adders"]]
     verdicts = [adder["verdict"] for adder in every]
     wrong = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
     return found and {
-        "picture": "decided.png", "groups": found, "adders": len(every), "right": sum(a["right"] for a in every),
-        "right_but_wrong": len(wrong), "most_digits": max(wrong, default=0),
-    } | {verdict: verdicts.count(verdict) for verdict in ("wrong", "proven", "undecided")}  # fmt: skip
+        "picture": "decided.png",
+        "groups": found,
+        "adders": len(every),
+        "right": sum(a["right"] for a in every),
+        "right_but_wrong": len(wrong),
+        "most_digits": max(wrong, default=0),
+    } | {verdict: verdicts.count(verdict) for verdict in ("wrong", "proven", "undecided")}

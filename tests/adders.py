@@ -6,7 +6,9 @@ import torch
 
 from exact import proof
 
-proven_adder = functools.cache(proof.train_proven)  # (model, its proof): copy the model before you change it
+proven_adder = functools.cache(
+    proof.train_proven
+)  # (model, its proof): copy the model before you change it
 
 
 @torch.no_grad()

@@ -25,7 +25,9 @@ def test_digits_by_hand():
     assert num1.dtype == np.int64
 
 
-@pytest.mark.parametrize(("start", "end"), [(0, 0), (7, 7), (0, 1), (0, 5 * 10**9), (3, 2**64), (10**4999, 10**5000)])
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 0), (7, 7), (0, 1), (0, 5 * 10**9), (3, 2**64), (10**4999, 10**5000)]
+)
 def test_the_integers_drawn_are_those_of_randint(start, end):
     data.random.seed(1)
     numbers_1, numbers_2, _ = gen_data_batch(100, start, end)
@@ -104,7 +106,9 @@ def test_carry_rich_pairs_have_chains_of_every_length():
     counts = np.bincount([longest_chain(*pair) for pair in zip(digits_1, digits_2)], minlength=11)
     assert (counts > 0).all() and counts[10] > 30
     propagates = (digits_1 + digits_2 == 9)[:, :10].mean()
-    assert propagates == pytest.approx(0.55, abs=0.02)  # p on average 1/2, and a tenth of the others by chance
+    assert propagates == pytest.approx(
+        0.55, abs=0.02
+    )  # p on average 1/2, and a tenth of the others by chance
 
 
 @pytest.mark.parametrize("length", [1, 2, 19, 20, 500, 5000])

@@ -6,14 +6,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ORDER = ["data", "recurrence", "pt", "exact.intervals", "exact.proof", "exact", "lab.trials", "source"]  # each may use those before it
+ORDER = [
+    "data",
+    "recurrence",
+    "pt",
+    "exact.intervals",
+    "exact.proof",
+    "exact",
+    "lab.trials",
+    "source",
+]  # each may use those before it
 LAB = ["lab.page", "lab.pictures", "lab.pool", "lab.report"]  # none of ours; source uses them
 
 
 def imported(module):
     """The modules that a file of ours names in its imports, anywhere in it."""
     found, path = set(), ROOT / (module.replace(".", "/") + ".py")
-    for node in ast.walk(ast.parse((path if path.exists() else ROOT / module / "__init__.py").read_text())):
+    for node in ast.walk(
+        ast.parse((path if path.exists() else ROOT / module / "__init__.py").read_text())
+    ):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         if isinstance(node, ast.ImportFrom):
@@ -22,8 +33,15 @@ def imported(module):
 
 
 def test_these_are_all_modules():
-    files = [path.relative_to(ROOT) for folder in ("", "exact/", "lab/") for path in ROOT.glob(f"{folder}*.py")]
-    names = {path.with_suffix("").as_posix().removesuffix("/__init__").replace("/", ".") for path in files}
+    files = [
+        path.relative_to(ROOT)
+        for folder in ("", "exact/", "lab/")
+        for path in ROOT.glob(f"{folder}*.py")
+    ]
+    names = {
+        path.with_suffix("").as_posix().removesuffix("/__init__").replace("/", ".")
+        for path in files
+    }
     assert names == {*ORDER, *LAB}
 
 

@@ -10,17 +10,18 @@ import torch
 from adders import proven_adder, states
 
 import data
-from exact import intervals
-from exact import proof
 import pt
 from data import carry_rich_batch
+from exact import intervals, proof
 from recurrence import tanh_of_half_
 
 CELLS = ["RNN", "GRU", "LSTM"]
 
 
 def test_the_triples_are_all_of_them_those_without_carry_after_first():
-    triples = list(zip(intervals.DIGIT_1.tolist(), intervals.DIGIT_2.tolist(), intervals.CARRY.tolist()))
+    triples = list(
+        zip(intervals.DIGIT_1.tolist(), intervals.DIGIT_2.tolist(), intervals.CARRY.tolist())
+    )
     assert set(triples) == set(itertools.product(range(10), range(10), range(2)))
     assert [a + b + c >= 10 for a, b, c in triples] == [False] * 100 + [True] * 100
     assert [(a + b + c) % 10 for a, b, c in triples] == intervals.RIGHT[:, 0].tolist()
@@ -29,10 +30,18 @@ def test_the_triples_are_all_of_them_those_without_carry_after_first():
 def test_a_product_has_its_ends_at_the_corners():
     draw = torch.Generator().manual_seed(0)
     low, high = torch.randn(2, 200, 1, 5, generator=draw, dtype=torch.float64).sort(0).values
-    gate_low, gate_high = torch.randn(2, 200, 1, 5, generator=draw, dtype=torch.float64).sort(0).values
-    ends = intervals.times_gate(torch.cat((low, -high), 1), torch.cat((gate_low, -gate_high), 1), 0.0)
-    corners = torch.stack([gate.sigmoid() * end for gate in (gate_low, gate_high) for end in (low, high)])
-    assert torch.allclose(ends[:, :1], corners.amin(0)) and torch.allclose(-ends[:, 1:], corners.amax(0))
+    gate_low, gate_high = (
+        torch.randn(2, 200, 1, 5, generator=draw, dtype=torch.float64).sort(0).values
+    )
+    ends = intervals.times_gate(
+        torch.cat((low, -high), 1), torch.cat((gate_low, -gate_high), 1), 0.0
+    )
+    corners = torch.stack(
+        [gate.sigmoid() * end for gate in (gate_low, gate_high) for end in (low, high)]
+    )
+    assert torch.allclose(ends[:, :1], corners.amin(0)) and torch.allclose(
+        -ends[:, 1:], corners.amax(0)
+    )
 
 
 def by_hand(cell, u, v, kept):
@@ -56,7 +65,11 @@ def test_a_step_from_anywhere_inside_the_bounds_ends_inside_them(cell, error):
     draw = torch.Generator().manual_seed(1)
 
     def ends(size):
-        low, high = (size * torch.randn(2, 200, gates * 8, generator=draw, dtype=torch.float64)).sort(0).values
+        low, high = (
+            (size * torch.randn(2, 200, gates * 8, generator=draw, dtype=torch.float64))
+            .sort(0)
+            .values
+        )
         return low, high, torch.stack((low, -high), 1).unflatten(2, (gates, 8))
 
     (u_low, u_high, u), (v_low, v_high, v) = ends(2.0), ends(1.0)
@@ -64,10 +77,19 @@ def test_a_step_from_anywhere_inside_the_bounds_ends_inside_them(cell, error):
     low, high = ends[:, 0] - error, -ends[:, 1] + error
     for extreme in itertools.product((False, True), repeat=2):  # from inside, and from corners
         for _ in range(100):
-            share_u, share_v = (torch.rand(200, gates * 8, generator=draw, dtype=torch.float64) for _ in "uv")
-            share_u, share_v = (share.round() if corner else share for share, corner in zip((share_u, share_v), extreme))
+            share_u, share_v = (
+                torch.rand(200, gates * 8, generator=draw, dtype=torch.float64) for _ in "uv"
+            )
+            share_u, share_v = (
+                share.round() if corner else share
+                for share, corner in zip((share_u, share_v), extreme)
+            )
             share = torch.rand(200, 8, generator=draw, dtype=torch.float64)
-            kept = None if s is None else (-s[1] - s[0]) * (share.round() if extreme[0] else share) + s[0]
+            kept = (
+                None
+                if s is None
+                else (-s[1] - s[0]) * (share.round() if extreme[0] else share) + s[0]
+            )
             noise = error * (2 * torch.rand(2, 200, 8, generator=draw, dtype=torch.float64) - 1)
             at_u, at_v = u_low + (u_high - u_low) * share_u, v_low + (v_high - v_low) * share_v
             h, after = by_hand(cell, at_u, at_v, kept)
@@ -146,7 +168,10 @@ def test_the_allowance_covers_float32_against_float64(cell, layers):
     inputs = model.pairs().detach()[10 * num1.T + num2.T].double()
     worst = 0.0
     for layer, (weight_ih, weight_hh, bias_ih, bias_hh) in enumerate(weights.layers):
-        now, before = h[:, layer].double(), torch.cat((torch.zeros_like(h[:1, layer]), h[:-1, layer])).double()
+        now, before = (
+            h[:, layer].double(),
+            torch.cat((torch.zeros_like(h[:1, layer]), h[:-1, layer])).double(),
+        )
         u = inputs @ weight_ih.T + bias_ih
         v, of_z, of_gate = before @ weight_hh.T + bias_hh, weights.of_z[layer], weights.of_gate
         if cell == "RNN":

@@ -29,7 +29,10 @@ def test_the_readme_is_true_of_the_committed_run():
     results = json.loads((root / "figures" / "results.json").read_text())
     words = " ".join((root / "README.md").read_text().split())
     verdicts = [claim["verdict"] for row in results["rows"] for claim in row["claims"]]
-    decided, proofs = results["decided"], [run["proven"] for group in results["proof"]["groups"] for run in group["runs"]]
+    decided, proofs = (
+        results["decided"],
+        [run["proven"] for group in results["proof"]["groups"] for run in group["runs"]],
+    )
     for said in (
         f"Of the report's {len(verdicts)} claims that a CPU can judge, {verdicts.count('holds')} hold,",
         f" {verdicts.count('depends on the seed')} depend on the seed, {verdicts.count('does not hold')} does not hold",

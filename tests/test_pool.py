@@ -60,11 +60,19 @@ def job(folder, seconds=0.3, workers=2, scheduler=None):
     (folder / "lab" / "pool.py").write_text((HERE / "pool.py").read_text())
     (folder / "calls.py").write_text(CALLS)
     (folder / "job.py").write_text(JOB)
-    return [sys.executable, "job.py", str(seconds), str(workers), *([scheduler] if scheduler else [])]
+    return [
+        sys.executable,
+        "job.py",
+        str(seconds),
+        str(workers),
+        *([scheduler] if scheduler else []),
+    ]
 
 
 def start(command, folder):
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def finish(command, folder):
@@ -102,7 +110,9 @@ def uninterrupted(tmp_path_factory):
     """The results of the job when nothing goes wrong, and its folder."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     output, results = finish(job(folder), folder)
-    assert "Taken over" not in output and output.count(": drawn") == 8, "a call named twice is made once"
+    assert "Taken over" not in output and output.count(": drawn") == 8, (
+        "a call named twice is made once"
+    )
     assert results["taken_over"] == 0 and len(set(results["pids"])) == 2
     assert not results["dask"], "without a cluster Dask is not imported"
     return results, folder
@@ -182,10 +192,14 @@ def test_what_is_kept_is_for_the_same_code_settings_and_versions():
     call = pool.Call(same, {"seed": 0, "device": "cpu"}, "a title", 1.0)
     name, here = pool.key(call), pool.machine("cpu")
     path = pool.digest(name, here, {"pt": "code"})
-    reordered = call._replace(settings=dict(reversed(call.settings.items())), title="other", seconds=2.0, spoken=True)
+    reordered = call._replace(
+        settings=dict(reversed(call.settings.items())), title="other", seconds=2.0, spoken=True
+    )
     assert pool.digest(pool.key(reordered), here, {"pt": "code"}) == path
     others = [
-        pool.digest(pool.key(call._replace(settings=call.settings | {"seed": 1})), here, {"pt": "code"}),
+        pool.digest(
+            pool.key(call._replace(settings=call.settings | {"seed": 1})), here, {"pt": "code"}
+        ),
         pool.digest(name, here | {"torch": "0"}, {"pt": "code"}),
         pool.digest(name, here | {"device": "abacus"}, {"pt": "code"}),
         pool.digest(name, here, {"pt": "other code"}),
@@ -198,7 +212,9 @@ def test_a_changed_line_of_code_makes_afresh(tmp_path, uninterrupted):
     (tmp_path / ".runs").mkdir()
     for path in kept_files(uninterrupted[1]):
         (tmp_path / ".runs" / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "lab" / "pool.py").write_text((HERE / "pool.py").read_text() + "\n# changed, but makes no result\n")
+    (tmp_path / "lab" / "pool.py").write_text(
+        (HERE / "pool.py").read_text() + "\n# changed, but makes no result\n"
+    )
     assert "Taken over: 8" in finish(command, tmp_path)[0]
     (tmp_path / "calls.py").write_text(CALLS + "\n# changed\n")
     assert "Taken over" not in finish(command, tmp_path)[0]
@@ -221,7 +237,9 @@ def test_a_full_disk_stops_nothing(tmp_path, uninterrupted):
 
 
 def test_results_are_written_plain_and_readable(tmp_path):
-    value = pool.plain({"a": (1.23456789, 2), 3: {"b": [None, True, float("nan")]}, "c": "text, [in] brackets"})
+    value = pool.plain(
+        {"a": (1.23456789, 2), 3: {"b": [None, True, float("nan")]}, "c": "text, [in] brackets"}
+    )
     assert value == {"a": [1.23457, 2], "3": {"b": [None, True, None]}, "c": "text, [in] brackets"}
     pool.write(value, tmp_path / "results.json")
     text = (tmp_path / "results.json").read_text()
@@ -235,7 +253,11 @@ def test_results_are_written_plain_and_readable(tmp_path):
 
 def dask(*command):
     """Start a Dask program; what it says goes nowhere."""
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    options = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "start_new_session": True,
+    }
     return subprocess.Popen([sys.executable, "-m", "dask", *command], **options)
 
 
@@ -258,7 +280,9 @@ def cluster(tmp_path):
             folder = tmp_path / f"worker{number}"
             folder.mkdir()
             more = options or ("--nthreads", "1")
-            started.append(dask("worker", address, "--no-dashboard", "--local-directory", str(folder), *more))
+            started.append(
+                dask("worker", address, "--no-dashboard", "--local-directory", str(folder), *more)
+            )
         return address, started[0], started[1:]
 
     yield start_cluster
@@ -267,7 +291,9 @@ def cluster(tmp_path):
         process.wait()
 
 
-def test_a_cluster_gives_the_same_results_though_a_worker_is_killed(tmp_path, uninterrupted, cluster):
+def test_a_cluster_gives_the_same_results_though_a_worker_is_killed(
+    tmp_path, uninterrupted, cluster
+):
     address, _, workers = cluster(2)
     folder = tmp_path / "client"
     command = job(folder, seconds=0.3, scheduler=address)
@@ -279,7 +305,9 @@ def test_a_cluster_gives_the_same_results_though_a_worker_is_killed(tmp_path, un
     results = json.loads((folder / "results.json").read_text())
     assert results["numbers"] == uninterrupted[0]["numbers"]
     assert set(results["threads"]) == {1} and results["dask"]
-    assert "Taken over: 8" in finish(job(folder), folder)[0], "kept for a run without the cluster, too"
+    assert "Taken over: 8" in finish(job(folder), folder)[0], (
+        "kept for a run without the cluster, too"
+    )
 
 
 def test_a_scheduler_that_goes_ends_the_run_in_one_line(tmp_path, cluster):
@@ -290,7 +318,9 @@ def test_a_scheduler_that_goes_ends_the_run_in_one_line(tmp_path, cluster):
     os.killpg(scheduler.pid, signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     last = errors.strip().splitlines()[-1]
-    assert process.returncode == 1 and last.startswith(f"Error: the cluster at {address} is gone"), errors
+    assert process.returncode == 1 and last.startswith(
+        f"Error: the cluster at {address} is gone"
+    ), errors
     assert "Traceback" not in errors
     assert len(kept_files(folder)) >= 2
 
@@ -299,7 +329,9 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path):
     address = f"tcp://127.0.0.1:{free_port()}"
     process = start(job(tmp_path, scheduler=address), tmp_path)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1 and errors.strip().startswith(f"Error: the cluster at {address} is gone or not there")
+    assert process.returncode == 1 and errors.strip().startswith(
+        f"Error: the cluster at {address} is gone or not there"
+    )
     assert len(errors.strip().splitlines()) == 1
 
 
@@ -309,7 +341,9 @@ def test_a_worker_of_two_threads_is_refused_before_any_work(tmp_path, cluster):
     process = start(job(folder, scheduler=address), folder)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert re.fullmatch(r"Error: the worker at tcp://\S+ has threads 2, but 1 is needed", errors.strip()), errors
+    assert re.fullmatch(
+        r"Error: the worker at tcp://\S+ has threads 2, but 1 is needed", errors.strip()
+    ), errors
     assert not kept_files(folder)
 
 
@@ -318,14 +352,18 @@ def test_workers_that_differ_are_named():
     same = {"tcp://a": {"cpu": here}, "tcp://b": {"cpu": here}}
     assert pool.alike(same) == {"cpu": pool.machine("cpu")}
     for change in ({"torch": "0"}, {"numpy": "0"}, {"device": "abacus"}):
-        (what, value), = change.items()
-        with pytest.raises(ValueError, match=f"the worker at tcp://c has {what} {value}, but .* is needed"):
+        ((what, value),) = change.items()
+        with pytest.raises(
+            ValueError, match=f"the worker at tcp://c has {what} {value}, but .* is needed"
+        ):
             pool.alike(same | {"tcp://c": {"cpu": here | change}})
 
 
 def test_a_worker_gets_the_clients_code_and_only_once(monkeypatch):
-    first = {"shipped_1": "loads = 1\ndef f(settings, progress): return {'said': 'first'}",
-             "shipped_2": "import shipped_1\ndef f(settings, progress): return shipped_1.f(settings, progress)"}
+    first = {
+        "shipped_1": "loads = 1\ndef f(settings, progress): return {'said': 'first'}",
+        "shipped_2": "import shipped_1\ndef f(settings, progress): return shipped_1.f(settings, progress)",
+    }
     settings, here = {"device": "cpu"}, pool.machine("cpu")
     assert pool.perform_there(first, "shipped_2", "f", settings, here)["said"] == "first"
     module = sys.modules["shipped_2"]

@@ -11,12 +11,11 @@ import torch
 from adders import proven_adder, states
 
 import data
-from exact import intervals
-from exact import proof
 import pt
-from lab import trials
 from data import carry_rich_batch, with_sums
+from exact import intervals, proof
 from exact.proof import prove, train_proven
+from lab import trials
 
 
 def named_pairs(digitlen):
@@ -42,7 +41,11 @@ def named_pairs(digitlen):
     }
 
 
-@pytest.fixture(scope="module", params=[("RNN", 1), ("RNN", 2), ("GRU", 1), ("LSTM", 1)], ids="{0[0]}-{0[1]}".format)
+@pytest.fixture(
+    scope="module",
+    params=[("RNN", 1), ("RNN", 2), ("GRU", 1), ("LSTM", 1)],
+    ids="{0[0]}-{0[1]}".format,
+)
 def proven(request):
     """(model, proof) of each cell, and of two layers."""
     cell, layers = request.param
@@ -75,14 +78,21 @@ def test_states_of_real_sums_of_10000_digits_lie_inside_the_bounds(proven):
         after = torch.from_numpy(carries_after(*digits))
         for layer, box in enumerate(found.boxes):
             low, high = box[:, 0], -box[:, 1]
-            _, weight_hh, _, bias_hh = (weight.detach().double() for weight in model.rnn.all_weights[layer])
+            _, weight_hh, _, bias_hh = (
+                weight.detach().double() for weight in model.rnn.all_weights[layer]
+            )
             recurrent = h[:, layer].double() @ weight_hh.T + bias_hh
             for carry in (0, 1):
                 reached = recurrent[after == carry]
                 assert (reached >= low[carry]).all() and (reached <= high[carry]).all()
-            assert (low[0] <= bias_hh).all() and (high[0] >= bias_hh).all(), "the zero state is in V_0"
+            assert (low[0] <= bias_hh).all() and (high[0] >= bias_hh).all(), (
+                "the zero state is in V_0"
+            )
             if model.rnn.mode != "RNN_TANH":
-                kept, (low, negative_high) = (h if c is None else c)[:, layer].double(), bounds[layer]
+                kept, (low, negative_high) = (
+                    (h if c is None else c)[:, layer].double(),
+                    bounds[layer],
+                )
                 assert (kept >= low).all() and (kept <= -negative_high).all()
 
 
@@ -102,7 +112,12 @@ def test_one_round_of_an_rnn_against_a_count_triple_by_triple(layers):
     model, found = proven_adder(layers, 0, "RNN")
     weights = intervals.exact_weights_of(model)._replace(of_h=0.01)
     mid, rad, after, _ = intervals.propagate(weights, found.boxes)
-    margins = -proof.worst_case_logits(weights, mid, rad).scatter(1, intervals.RIGHT, -math.inf).amax(1).detach()
+    margins = (
+        -proof.worst_case_logits(weights, mid, rad)
+        .scatter(1, intervals.RIGHT, -math.inf)
+        .amax(1)
+        .detach()
+    )
     embedding = model.embed_layer.weight.detach().double()
     expected = [torch.full_like(box, math.inf) for box in found.boxes]
     for row, (a, b, c) in enumerate(zip(intervals.DIGIT_1, intervals.DIGIT_2, intervals.CARRY)):
@@ -115,7 +130,9 @@ def test_one_round_of_an_rnn_against_a_count_triple_by_triple(layers):
             high = up @ high_u + down @ low_u + bias_ih + high_v + weights.of_z[layer]
             low_u, high_u = low.tanh() - 0.01, high.tanh() + 0.01
             up, down = weight_hh.clamp(min=0), weight_hh.clamp(max=0)
-            ends = torch.stack((up @ low_u + down @ high_u + bias_hh, -(up @ high_u + down @ low_u + bias_hh)))
+            ends = torch.stack(
+                (up @ low_u + down @ high_u + bias_hh, -(up @ high_u + down @ low_u + bias_hh))
+            )
             expected[layer][carry] = torch.minimum(expected[layer][carry], ends)
         right = int(a + b + c) % 10
         least = math.inf
@@ -141,12 +158,28 @@ def test_a_proven_adder_makes_no_error(proven):
 
 def test_an_adder_known_to_be_wrong_does_not_pass():
     # trained as in the report, on uniform pairs: it fails 999...9 + 1
-    settings = {"cell": "RNN", "layers": 2, "lr": 0.01, "digitlen": 10, "steps": 120, "batch_size": 100, "test_size": 100,
-                "measure_every": 10, "pairs": "uniform", "stop_after": None, "seed": 0, "device": "cpu"}  # fmt: skip
+    settings = {
+        "cell": "RNN",
+        "layers": 2,
+        "lr": 0.01,
+        "digitlen": 10,
+        "steps": 120,
+        "batch_size": 100,
+        "test_size": 100,
+        "measure_every": 10,
+        "pairs": "uniform",
+        "stop_after": None,
+        "seed": 0,
+        "device": "cpu",
+    }
     record = trials.train_adder(settings, lambda *_: None)
     assert max(record["accuracy"]) >= 0.95
     model = pt.adder_of(record["weights"])
-    assert any(pt.add(model, a, b) != a + b for digits in (20, 200) for a, b in named_pairs(digits).values())
+    assert any(
+        pt.add(model, a, b) != a + b
+        for digits in (20, 200)
+        for a, b in named_pairs(digits).values()
+    )
     number_1, number_2 = proof.refute(model)
     assert pt.add(model, number_1, number_2) != number_1 + number_2
     found = prove(model)
@@ -168,8 +201,20 @@ def test_an_untrained_adder_is_decided_wrong(cell, layers):
 
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
 def test_a_gated_adder_known_to_be_wrong_does_not_pass(cell):
-    settings = {"cell": cell, "layers": 1, "lr": 0.02, "digitlen": 10, "steps": 150, "batch_size": 100, "test_size": 100,
-                "measure_every": 10, "pairs": "uniform", "stop_after": None, "seed": 0, "device": "cpu"}  # fmt: skip
+    settings = {
+        "cell": cell,
+        "layers": 1,
+        "lr": 0.02,
+        "digitlen": 10,
+        "steps": 150,
+        "batch_size": 100,
+        "test_size": 100,
+        "measure_every": 10,
+        "pairs": "uniform",
+        "stop_after": None,
+        "seed": 0,
+        "device": "cpu",
+    }
     record = trials.train_adder(settings, lambda *_: None)
     assert max(record["accuracy"]) >= 0.9 and record["digits"]
     assert not prove(pt.adder_of(record["weights"])).proven
@@ -204,12 +249,17 @@ def test_a_wrong_digit_condemns_every_pair_that_ends_so():
     place = round(-math.log(found.share, 100))
     for _ in range(20):
         above_1, above_2 = (random.randrange(10**9) * 10**place for _ in range(2))
-        number_1, number_2 = above_1 + found.pair[0] % 10**place, above_2 + found.pair[1] % 10**place
+        number_1, number_2 = (
+            above_1 + found.pair[0] % 10**place,
+            above_2 + found.pair[1] % 10**place,
+        )
         assert pt.add(model, number_1, number_2) % 10**place != (number_1 + number_2) % 10**place
 
 
 def test_a_fault_that_hides_in_wide_beams_is_found_where_the_search_keeps_every_state():
-    class Hidden(torch.nn.Module):  # adds as on paper, but after 61 + 41 its third digit is one too many
+    class Hidden(
+        torch.nn.Module
+    ):  # adds as on paper, but after 61 + 41 its third digit is one too many
         def __init__(self):
             super().__init__()
             self.weight = torch.nn.Parameter(torch.zeros(1))
@@ -220,7 +270,9 @@ def test_a_fault_that_hides_in_wide_beams_is_found_where_the_search_keeps_every_
             digits = []
             for a, b in zip(num1.T, num2.T):
                 digits.append((a + b + carry + (seen == 2)) % 10)
-                seen = torch.where((a == 1) & (b == 1), 1, torch.where((a == 6) & (b == 4) & (seen == 1), 2, 0))
+                seen = torch.where(
+                    (a == 1) & (b == 1), 1, torch.where((a == 6) & (b == 4) & (seen == 1), 2, 0)
+                )
                 carry = (a + b + carry) // 10
             logits = torch.nn.functional.one_hot(torch.stack(digits, 1), 10).float()
             return logits, torch.stack((carry, seen), -1)[None]
@@ -269,7 +321,9 @@ def test_one_triple_made_wrong_does_not_pass(proven, triple):
     assert not found.proven and found.margins[triple[2], triple[0], triple[1]] < 0
 
 
-@pytest.mark.parametrize("name", ["embed_layer.weight", "rnn.weight_hh_l0", "rnn.bias_ih_l0", "dense.weight"])
+@pytest.mark.parametrize(
+    "name", ["embed_layer.weight", "rnn.weight_hh_l0", "rnn.bias_ih_l0", "dense.weight"]
+)
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_nan_proves_nothing(proven, name, value):
     broken = copy.deepcopy(proven[0])

@@ -8,14 +8,24 @@ from torch import nn
 
 import data
 import pt
-from lab import trials
 from data import gen_data_batch, prepare_batch
+from lab import trials
 from pt import Adder, evaluate, myPTRNNModel, train
 
 SETTINGS = {
-    "cell": "RNN", "layers": 2, "lr": 1e-3, "digitlen": 10, "steps": 30, "batch_size": 20,
-    "test_size": 20, "measure_every": 10, "pairs": "uniform", "stop_after": None, "seed": 0, "device": "cpu",
-}  # fmt: skip
+    "cell": "RNN",
+    "layers": 2,
+    "lr": 1e-3,
+    "digitlen": 10,
+    "steps": 30,
+    "batch_size": 20,
+    "test_size": 20,
+    "measure_every": 10,
+    "pairs": "uniform",
+    "stop_after": None,
+    "seed": 0,
+    "device": "cpu",
+}
 
 
 def quiet(*_):
@@ -33,7 +43,9 @@ def test_parameters_counted_by_hand(cell, gates, layers):
     embedding = 10 * 32
     recurrent = layers * gates * (64 * 64 + 64 * 64 + 64 + 64)  # two matrices and two biases a gate
     linear = 64 * 10 + 10
-    assert sum(p.numel() for p in Adder(cell, layers).parameters()) == embedding + recurrent + linear
+    assert (
+        sum(p.numel() for p in Adder(cell, layers).parameters()) == embedding + recurrent + linear
+    )
 
 
 def test_the_reports_model_is_the_default():
@@ -54,7 +66,11 @@ def test_a_number_read_in_parts(cell):
 def test_the_loss_by_hand():
     logits = torch.randn(3, 4, 10, dtype=torch.float64)
     digits = torch.randint(10, (3, 4))
-    shares = [logits[i, j].exp()[digits[i, j]] / logits[i, j].exp().sum() for i in range(3) for j in range(4)]
+    shares = [
+        logits[i, j].exp()[digits[i, j]] / logits[i, j].exp().sum()
+        for i in range(3)
+        for j in range(4)
+    ]
     by_hand = -sum(math.log(share) for share in shares) / 12
     assert pt.cross_entropy(logits, digits).item() == pytest.approx(by_hand, abs=1e-12)
 
@@ -88,7 +104,9 @@ def test_evaluate_counts_whole_sums():
     assert evaluate(Oracle(wrong=1), "cpu", 5000, batch_size=2) == 0.5
 
 
-@pytest.mark.parametrize("pair", [(0, 0), (123, 456), (999, 1), (1, 10**5000), (10**9000 - 1, 1), (True, 9)])
+@pytest.mark.parametrize(
+    "pair", [(0, 0), (123, 456), (999, 1), (1, 10**5000), (10**9000 - 1, 1), (True, 9)]
+)
 def test_add_takes_and_gives_integers(pair, monkeypatch):
     assert pt.add(Oracle(), *pair) == sum(pair)
     monkeypatch.setattr(pt, "PART", 7)  # many parts
@@ -120,10 +138,16 @@ def test_saved_adders_load(cell, layers, tmp_path):
 
 def test_evaluate_draws_the_reports_test_pairs(monkeypatch):
     ranges = []
-    monkeypatch.setattr(data, "gen_data_batch", lambda *range: ranges.append(range) or gen_data_batch(*range))
+    monkeypatch.setattr(
+        data, "gen_data_batch", lambda *range: ranges.append(range) or gen_data_batch(*range)
+    )
     evaluate(Oracle(), "cpu", 10, batch_size=3)
     train(1, Adder(), torch.optim.Adam(Adder().parameters()), digitlen=10, batch_size=4, log=quiet)
-    assert ranges == [(3, 5000000001, 9999999999), (4, 0, 5000000000), (200, 5000000001, 9999999999)]
+    assert ranges == [
+        (3, 5000000001, 9999999999),
+        (4, 0, 5000000000),
+        (200, 5000000001, 9999999999),
+    ]
 
 
 def test_the_reports_lines_and_curves(capsys):
@@ -134,7 +158,9 @@ def test_the_reports_lines_and_curves(capsys):
     assert curves["measured_at"] == [10, 20, 30, 40, 50, 55]
     assert len(curves["accuracy"]) == 6
     lines = capsys.readouterr().out.splitlines()
-    assert lines == [f"step 50 : loss {curves['loss'][49]:.6g}  accuracy is: {curves['accuracy'][4]:g}"]
+    assert lines == [
+        f"step 50 : loss {curves['loss'][49]:.6g}  accuracy is: {curves['accuracy'][4]:g}"
+    ]
 
 
 def test_bad_arguments_of_train_and_evaluate_are_named():

@@ -7,8 +7,12 @@ from torch import nn
 import recurrence
 
 
-@pytest.mark.parametrize(("time", "batch"), [(1, 1), (11, 100), (255, 2), (256, 3), (700, 1), (300, 40)])
-@pytest.mark.parametrize(("cell", "scale"), [(nn.RNN, 1), (nn.RNN, 3), (nn.RNN, 8), (nn.GRU, 1), (nn.GRU, 3)])
+@pytest.mark.parametrize(
+    ("time", "batch"), [(1, 1), (11, 100), (255, 2), (256, 3), (700, 1), (300, 40)]
+)
+@pytest.mark.parametrize(
+    ("cell", "scale"), [(nn.RNN, 1), (nn.RNN, 3), (nn.RNN, 8), (nn.GRU, 1), (nn.GRU, 3)]
+)
 def test_the_recurrence_is_pytorchs(cell, scale, time, batch):
     # float64 and CUT_TOLERANCE: what differs is what was cut. At scale 8 the network is chaotic and
     # forgets nothing, so every chunk has to be scanned again; only short sequences can be compared.
@@ -32,7 +36,9 @@ def test_the_recurrence_is_pytorchs(cell, scale, time, batch):
         assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 
-@pytest.mark.parametrize(("cell", "gates"), [(recurrence.TanhRecurrence, 1), (recurrence.GRURecurrence, 3)])
+@pytest.mark.parametrize(
+    ("cell", "gates"), [(recurrence.TanhRecurrence, 1), (recurrence.GRURecurrence, 3)]
+)
 def test_the_gradient_of_the_recurrence_against_differences(cell, gates):
     torch.manual_seed(0)
     shapes = ((4, 2, 3 * gates), (2, 3), (3 * gates, 3), (3 * gates,))
@@ -48,4 +54,6 @@ def test_a_recurrence_that_forgets_nothing_is_scanned_again():
 
     x = torch.randn(1000, 2, 3, dtype=torch.float64)
     start = torch.ones(2, 3, dtype=torch.float64)
-    assert torch.allclose(recurrence.scan_in_chunks(scan, (x.clone(),), start), start + x.cumsum(0), rtol=0, atol=1e-3)
+    assert torch.allclose(
+        recurrence.scan_in_chunks(scan, (x.clone(),), start), start + x.cumsum(0), rtol=0, atol=1e-3
+    )

@@ -11,9 +11,9 @@ import torch
 from matplotlib import pyplot
 from test_pictures import png_size
 
-from exact import proof
 import pt
 import source
+from exact import proof
 from lab import pool, report
 from source import evaluate, loss_draw, myPTRNNModel, train
 
@@ -27,7 +27,11 @@ def tiny(tmp_path, monkeypatch):
 
     def set_constants(folder, **constants):
         nothing = {"ROWS": {}, "PROVEN_SEEDS": {}, "STRESSED": {}, "COST_LENGTHS": [], "WORKERS": 2}
-        places = {"FIGURES": tmp_path / folder / "figures", "KEPT": tmp_path / folder / ".runs", "finished": {}}
+        places = {
+            "FIGURES": tmp_path / folder / "figures",
+            "KEPT": tmp_path / folder / ".runs",
+            "finished": {},
+        }
         for name, value in (nothing | places | constants).items():
             monkeypatch.setattr(source, name, value)
         return source.FIGURES
@@ -40,7 +44,12 @@ def results_of(figures):
 
 
 def curves(results):
-    return {(row["row"], arm["label"], run["seed"]): run["loss"] for row in results["rows"] for arm in row["arms"] for run in arm["runs"]}
+    return {
+        (row["row"], arm["label"], run["seed"]): run["loss"]
+        for row in results["rows"]
+        for arm in row["arms"]
+        for run in arm["runs"]
+    }
 
 
 def tiny_rows():
@@ -55,8 +64,14 @@ def tiny_rows():
     return rows
 
 
-EXACT = {"CHAINS": [0, 3, 1000], "CHAIN_PAIRS": 3, "LENGTHS": {300: 2, 100: 2}, "COST_LENGTHS": [3, 5],
-         "PROVEN_SEEDS": {"RNN": {1: [0, 3]}, "GRU": {1: [0]}}, "STRESSED": {"a tiny adder": source.SETTINGS | TINY}}  # fmt: skip
+EXACT = {
+    "CHAINS": [0, 3, 1000],
+    "CHAIN_PAIRS": 3,
+    "LENGTHS": {300: 2, 100: 2},
+    "COST_LENGTHS": [3, 5],
+    "PROVEN_SEEDS": {"RNN": {1: [0, 3]}, "GRU": {1: [0]}},
+    "STRESSED": {"a tiny adder": source.SETTINGS | TINY},
+}
 
 
 def test_a_tiny_full_run(tiny, capfd):
@@ -77,7 +92,11 @@ def test_a_tiny_full_run(tiny, capfd):
     assert "None" not in page and "{" not in page and "\n\n\n\n" not in page
     for row in report.REPORT:
         assert f"## Row {row}." in page and report.REPORT[row]["says"] in page
-    for anchor in ("#row-1-the-simple-adder", "#row-6-rnn-gru-and-lstm-at-100-digits", "#row-10-what-it-costs"):
+    for anchor in (
+        "#row-1-the-simple-adder",
+        "#row-6-rnn-gru-and-lstm-at-100-digits",
+        "#row-10-what-it-costs",
+    ):
         assert f"]({anchor})" in page
     assert report.NO_VERDICT in page and "- steps is 30, the report's is 1000" in page
 
@@ -89,7 +108,10 @@ def test_a_tiny_full_run(tiny, capfd):
     assert results["made"]["torch"] == torch.__version__
     broken = [run for arm in results["rows"][6]["arms"] for run in arm["runs"] if run["error"]]
     assert len(broken) == 2 and all("try a lower learning rate" in run["error"] for run in broken)
-    assert "Ended early, lr 1e+38, seed 0: the loss is" in page and output.out.count("ended early") == 2
+    assert (
+        "Ended early, lr 1e+38, seed 0: the loss is" in page
+        and output.out.count("ended early") == 2
+    )
 
     assert report.NO_GPU in page or torch.cuda.is_available()
     assert [digits for digits, _ in results["cost"]["devices"][0]["ms"]] == [3, 5]
@@ -98,11 +120,16 @@ def test_a_tiny_full_run(tiny, capfd):
     assert results["stress"]["adders"][0]["accuracy"][0][-1] == 0
     assert all(test["right"] == test["pairs"] for test in results["lengths"]["lengths"])
     model = pt.load(figures / "proven_rnn.pt")
-    assert proof.prove(model).margin == pytest.approx(results["proof"]["groups"][0]["runs"][0]["margin"], rel=1e-5)
+    assert proof.prove(model).margin == pytest.approx(
+        results["proof"]["groups"][0]["runs"][0]["margin"], rel=1e-5
+    )
     assert pt.add(model, 123, 456) == 579
 
     # every adder is decided, and what is said to be wrong is wrong when the kept adder adds it again
-    decided, made = results["decided"], [record for record in source.finished.values() if "decided" in record]
+    decided, made = (
+        results["decided"],
+        [record for record in source.finished.values() if "decided" in record],
+    )
     assert (decided["adders"], decided["proven"], decided["undecided"]) == (len(made), 3, 0)
     wrong = 0
     for record in made:
@@ -112,7 +139,10 @@ def test_a_tiny_full_run(tiny, capfd):
             assert record["digits"] == len(str(max(pair)))
             wrong += 1
     assert wrong == decided["wrong"] == decided["adders"] - 3
-    assert f"| {results['rows'][0]['arms'][0]['wrong']} |" in page and " gives " in results["rows"][0]["arms"][0]["wrong"]
+    assert (
+        f"| {results['rows'][0]['arms'][0]['wrong']} |" in page
+        and " gives " in results["rows"][0]["arms"][0]["wrong"]
+    )
 
     # drawn again from the file alone: byte for byte, nothing trained, and what the page does not show goes
     drawn = {path.name: path.read_bytes() for path in figures.iterdir()}
@@ -156,8 +186,14 @@ def test_each_part_runs_by_itself(tiny):
 @pytest.mark.parametrize(
     ("constants", "message"),
     [
-        ({"ROWS": {1: source.SETTINGS | {"seeds": []}}}, r"ROWS\[1\]: seeds must hold at least one"),
-        ({"ROWS": {1: source.SETTINGS | {"layers": []}}}, r"ROWS\[1\]: layers must hold at least one"),
+        (
+            {"ROWS": {1: source.SETTINGS | {"seeds": []}}},
+            r"ROWS\[1\]: seeds must hold at least one",
+        ),
+        (
+            {"ROWS": {1: source.SETTINGS | {"layers": []}}},
+            r"ROWS\[1\]: layers must hold at least one",
+        ),
         ({"ROWS": {1: source.SETTINGS | {"layers": [1, 0]}}}, r"ROWS\[1\]: layers .* got 0"),
         ({"ROWS": {1: source.SETTINGS | {"cell": "Turing"}}}, r"ROWS\[1\]: cell .* got 'Turing'"),
         ({"ROWS": {1: source.SETTINGS | {"digitlen": 0}}}, r"ROWS\[1\]: digitlen .* got 0"),
@@ -173,7 +209,10 @@ def test_each_part_runs_by_itself(tiny):
         ({"CHAINS": [0, -1]}, "CHAINS .* got -1"),
         ({"CHAIN_PAIRS": 0}, "CHAIN_PAIRS .* got 0"),
         ({"LENGTHS": {100: 0}}, "LENGTHS .* got 0"),
-        ({"STRESSED": {"mine": source.SETTINGS | {"pairs": "odd"}}}, r"STRESSED\['mine'\]: pairs .* got 'odd'"),
+        (
+            {"STRESSED": {"mine": source.SETTINGS | {"pairs": "odd"}}},
+            r"STRESSED\['mine'\]: pairs .* got 'odd'",
+        ),
     ],
 )
 def test_a_bad_constant_is_named_before_any_work(constants, message, tiny, monkeypatch):

@@ -10,16 +10,26 @@ import torch
 from adders import proven_adder
 
 import data
-from exact import proof
 import pt
-from lab import trials
 from data import carry_rich_batch, gen_data_batch, prepare_batch, results_converter
+from exact import proof
+from lab import trials
 from lab.trials import train_adder
 
 SETTINGS = {
-    "cell": "RNN", "layers": 2, "lr": 1e-3, "digitlen": 10, "steps": 30, "batch_size": 20,
-    "test_size": 20, "measure_every": 10, "pairs": "uniform", "stop_after": None, "seed": 0, "device": "cpu",
-}  # fmt: skip
+    "cell": "RNN",
+    "layers": 2,
+    "lr": 1e-3,
+    "digitlen": 10,
+    "steps": 30,
+    "batch_size": 20,
+    "test_size": 20,
+    "measure_every": 10,
+    "pairs": "uniform",
+    "stop_after": None,
+    "seed": 0,
+    "device": "cpu",
+}
 
 
 def quiet(share, line):
@@ -27,7 +37,9 @@ def quiet(share, line):
 
 
 def test_training_reaches_100_percent_and_adds_larger_numbers():
-    record = train_adder(SETTINGS | {"lr": 0.01, "layers": 1, "steps": 250, "batch_size": 100}, quiet)
+    record = train_adder(
+        SETTINGS | {"lr": 0.01, "layers": 1, "steps": 250, "batch_size": 100}, quiet
+    )
     assert 1.0 in record["accuracy"]
     first = record["measured_at"][record["accuracy"].index(1.0)]
     assert record["said"].startswith(f"100% from step {first}, loss ")
@@ -42,7 +54,9 @@ def test_training_reaches_100_percent_and_adds_larger_numbers():
 
 def test_carry_rich_training_draws_carry_rich_pairs(monkeypatch):
     drawn = []
-    monkeypatch.setattr(data, "carry_rich_batch", lambda *size: drawn.append(size) or carry_rich_batch(*size))
+    monkeypatch.setattr(
+        data, "carry_rich_batch", lambda *size: drawn.append(size) or carry_rich_batch(*size)
+    )
     train_adder(SETTINGS | {"pairs": "carry_rich", "steps": 2}, quiet)
     assert drawn == [(20, 10), (20, 10)]
 
@@ -58,9 +72,13 @@ def test_a_run_may_stop_at_a_steady_100_percent(monkeypatch):
 def test_the_same_settings_give_the_same_curves_bit_for_bit():
     first = train_adder(SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2}, quiet)
     again = train_adder(SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2}, quiet)
-    other = train_adder(SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2, "seed": 1}, quiet)
+    other = train_adder(
+        SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2, "seed": 1}, quiet
+    )
     assert first["loss"] == again["loss"] != other["loss"]
-    assert all(torch.equal(tensor, again["weights"][name]) for name, tensor in first["weights"].items())
+    assert all(
+        torch.equal(tensor, again["weights"][name]) for name, tensor in first["weights"].items()
+    )
 
 
 def test_another_thread_that_draws_changes_nothing():
@@ -119,11 +137,19 @@ def test_progress_is_told_every_50_steps():
 def test_arms_and_their_names_by_hand():
     row = {"digitlen": 10, "cell": ["RNN", "GRU"], "layers": [1, 2], "lr": 0.001, "seeds": [0, 1]}
     assert list(trials.arms(row)) == [("RNN", 1), ("RNN", 2), ("GRU", 1), ("GRU", 2)]
-    assert trials.arms(row)["GRU", 1] == ("GRU, 1 layer", {"digitlen": 10, "cell": "GRU", "layers": 1, "lr": 0.001})
-    assert [label for label, _ in trials.arms(row).values()][:2] == ["RNN, 1 layer", "RNN, 2 layers"]
+    assert trials.arms(row)["GRU", 1] == (
+        "GRU, 1 layer",
+        {"digitlen": 10, "cell": "GRU", "layers": 1, "lr": 0.001},
+    )
+    assert [label for label, _ in trials.arms(row).values()][:2] == [
+        "RNN, 1 layer",
+        "RNN, 2 layers",
+    ]
     assert list(trials.arms(row | {"cell": "RNN"})) == [1, 2]
     alone = row | {"cell": "RNN", "layers": 2}
-    assert trials.arms(alone) == {None: ("", {name: value for name, value in alone.items() if name != "seeds"})}
+    assert trials.arms(alone) == {
+        None: ("", {name: value for name, value in alone.items() if name != "seeds"})
+    }
     with pytest.raises(ValueError, match="seeds must hold at least one"):
         trials.arms(alone | {"seeds": []})
 
@@ -132,15 +158,27 @@ def test_a_proven_adder_is_recorded_with_its_proof():
     record = trials.prove_adder({"cell": "RNN", "layers": 1, "seed": 3, "device": "cpu"}, quiet)
     found = proof.prove(pt.adder_of(record["weights"]))
     assert record["proven"] and record["margin"] == found.margin
-    assert record["said"].startswith("proven, least margin ") and record["digits"] is record["pair"] is None
+    assert (
+        record["said"].startswith("proven, least margin ")
+        and record["digits"] is record["pair"] is None
+    )
 
 
 def test_a_proven_adder_is_right_at_every_length_and_a_forgetful_one_is_not():
     tests = trials.lengths(proven_adder(1, 0, "RNN")[0], {300: 2, 100: 3})["lengths"]
-    assert [(test["length"], test["pairs"]) for test in tests] == [(100, 3), (100, 1), (300, 2), (300, 1)]
+    assert [(test["length"], test["pairs"]) for test in tests] == [
+        (100, 3),
+        (100, 1),
+        (300, 2),
+        (300, 1),
+    ]
     assert all(test["right"] == test["pairs"] for test in tests)
     tests = trials.lengths(Forgetful(), {2: 3, 100: 3})["lengths"]
-    assert [test["right"] for test in tests[:2]] == [3, 1] and tests[2]["right"] < 3 and tests[3]["right"] == 0
+    assert (
+        [test["right"] for test in tests[:2]] == [3, 1]
+        and tests[2]["right"] < 3
+        and tests[3]["right"] == 0
+    )
 
 
 def test_a_step_is_timed():
@@ -174,7 +212,9 @@ def test_stress_finds_the_longest_chain_that_an_adder_can_carry():
 def test_a_portrait_shows_real_states_in_their_boxes():
     model, found = proven_adder(1, 0, "RNN")
     shown = trials.portrait(model)
-    assert shown["margin"] == found.margin and np.array(shown["margins"]).min() == pytest.approx(found.margin)
+    assert shown["margin"] == found.margin and np.array(shown["margins"]).min() == pytest.approx(
+        found.margin
+    )
     assert sum(map(len, shown["states"])) == 40 * 100
     for (low, high), states in zip(shown["boxes"], shown["states"]):
         assert (np.array(states) >= low).all() and (np.array(states) <= high).all()
@@ -182,12 +222,33 @@ def test_a_portrait_shows_real_states_in_their_boxes():
 
 def test_adders_are_counted_by_hand():
     def adder(right, verdict, decided=None, digits=None):
-        return {"right": right, "verdict": verdict, "decided": decided or verdict, "digits": digits, "more": 0}
+        return {
+            "right": right,
+            "verdict": verdict,
+            "decided": decided or verdict,
+            "digits": digits,
+            "more": 0,
+        }
 
     wrong = [adder(True, "wrong", "36 + 33 gives 79", 2), adder(False, "wrong", "1 + 1 gives 3", 1)]
-    groups = [("one", [*wrong, adder(True, "undecided")], True), ("none", [], False), ("proof", [adder(False, "proven")], False)]
+    groups = [
+        ("one", [*wrong, adder(True, "undecided")], True),
+        ("none", [], False),
+        ("proof", [adder(False, "proven")], False),
+    ]
     found = trials.count_decided(groups)
     assert {name: value for name, value in found.items() if name not in ("groups", "picture")} == {
-        "adders": 4, "right": 2, "right_but_wrong": 1, "most_digits": 2, "wrong": 2, "proven": 1, "undecided": 1,
-    }  # fmt: skip
-    assert found["groups"][0]["adders"][1] == {"right": False, "verdict": "wrong", "decided": "1 + 1 gives 3", "digits": 1}
+        "adders": 4,
+        "right": 2,
+        "right_but_wrong": 1,
+        "most_digits": 2,
+        "wrong": 2,
+        "proven": 1,
+        "undecided": 1,
+    }
+    assert found["groups"][0]["adders"][1] == {
+        "right": False,
+        "verdict": "wrong",
+        "decided": "1 + 1 gives 3",
+        "digits": 1,
+    }
