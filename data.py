@@ -12,10 +12,8 @@ Numbers are Python's own integers, so the sum that labels a pair is exact at any
 """
 
 import decimal
-import itertools
 import operator
 import sys
-from functools import partial
 from random import Random
 from reprlib import repr as brief  # leaves out the middle of a long number
 
@@ -24,21 +22,22 @@ import numpy as np
 # Python refuses to print integers over 4300 digits unless told otherwise; ours have any length.
 sys.set_int_max_str_digits(0)
 
-# What all pairs are drawn from. A generator of our own: in a cluster's worker other threads draw from Python's.
+# What all pairs are drawn from. A generator of our own: in a cluster's worker other threads draw
+# from Python's.
 random = Random()
 
 
 def check_at_least(name, value, least):
     """Raise ValueError, naming the argument, unless `value` is an integer of at least `least`."""
-    if not isinstance(value, int) or value < least:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
 
 
 def gen_data_batch(batch_size, start, end):
     """Draw random pairs, uniform over [start, end], both ends included.
 
-    Returns three lists of `batch_size` integers: (numbers_1, numbers_2, results), the last one their sums. Draws from
-    `data.random`. Raises ValueError for a bad size or an empty range.
+    Returns three lists of `batch_size` integers: (numbers_1, numbers_2, results), the last one
+    their sums. Draws from `data.random`. Raises ValueError for a bad size or an empty range.
     """
     check_at_least("batch_size", batch_size, 1)
     check_at_least("start", start, 0)
@@ -46,20 +45,32 @@ def gen_data_batch(batch_size, start, end):
         raise ValueError(
             f"start must not be above end, got start={brief(start)} and end={brief(end)}"
         )
-    # The integers of `random.randint(start, end)`, in a third of its time.
+    numbers = draw_integers(2 * batch_size, start, end)
+    numbers_1 = numbers[:batch_size]
+    numbers_2 = numbers[batch_size:]
+    results = [a + b for a, b in zip(numbers_1, numbers_2, strict=True)]
+    return numbers_1, numbers_2, results
+
+
+def draw_integers(count, start, end):
+    """The integers of `count` calls of `random.randint(start, end)`, in a third of their time."""
     span = end - start + 1
-    draws = filter(span.__gt__, iter(partial(random.getrandbits, span.bit_length()), None))
-    numbers = [start + draw for draw in itertools.islice(draws, 2 * batch_size)]
-    numbers_1, numbers_2 = numbers[:batch_size], numbers[batch_size:]
-    return numbers_1, numbers_2, list(map(operator.add, numbers_1, numbers_2))
+    bits = span.bit_length()
+    numbers = []
+    while len(numbers) < count:
+        draw = random.getrandbits(bits)
+        if draw < span:
+            numbers.append(start + draw)
+    return numbers
 
 
 def prepare_batch(Nums1, Nums2, results, maxlen):
     """Turn three lists of equal length into three int64 arrays of digits, each (len(list), maxlen).
 
-    Digits are reversed (column 0 holds the ones) and padded with zeros; each array goes straight into
-    `torch.LongTensor`. Raises ValueError, naming the argument, for lists of different lengths, a negative number, or
-    one with more than `maxlen` digits, and TypeError for one that is no integer.
+    Digits are reversed (column 0 holds the ones) and padded with zeros; each array goes straight
+    into `torch.LongTensor`. Raises ValueError, naming the argument, for lists of different
+    lengths, a negative number, or one with more than `maxlen` digits, and TypeError for one that
+    is no integer.
     """
     check_at_least("maxlen", maxlen, 1)
     if not len(Nums1) == len(Nums2) == len(results):
@@ -70,15 +81,18 @@ def prepare_batch(Nums1, Nums2, results, maxlen):
 
 
 def to_digits(name, numbers, maxlen):
-    """The digits of `numbers`, least significant first: int64, (len(numbers), maxlen). An error calls them `name`."""
+    """The digits of `numbers`, least significant first: int64 (len(numbers), maxlen).
+
+    An error calls the numbers `name`: ValueError for a negative one or one that does not fit into
+    `maxlen` digits, TypeError for one that is no integer.
+    """
     try:
         integers = tuple(map(operator.index, numbers))
     except TypeError:
         wrong = next(number for number in numbers if not hasattr(number, "__index__"))
         raise TypeError(f"{name} must be integers, got {wrong!r}") from None
-    text = (
-        f"%0{maxlen}d" * len(integers) % integers
-    )  # one conversion for the whole list, not one a digit
+    template = f"%0{maxlen}d" * len(integers)  # one conversion for the whole list, not one a digit
+    text = template % integers
     if "-" in text:
         raise ValueError(f"{name} must not be negative, got {brief(min(numbers))}")
     if len(text) != len(integers) * maxlen:
@@ -102,39 +116,38 @@ def results_converter(results):
     return [int(row.tobytes()) for row in text]
 
 
-def carry_rich_batch(batch_size, digitlen):
-    """Draw random pairs of up to `digitlen` digits with carry chains of every length, as arrays: see `with_sums`.
+def long_carry_batch(batch_size, digitlen):
+    """Draw random pairs of up to `digitlen` digits with carry chains of every length.
 
-    In a uniform pair only one position in ten has digits that sum to 9 and so passes a carry on. Here each pair draws
-    its own share of such positions, uniform over [0, 1]; the other positions are uniform. Raises and draws as
+    In a uniform pair only one position in ten propagates a carry: its two digits sum to 9. Here
+    each pair draws p uniformly in [0, 1], then each of its positions propagates with probability
+    p; the other positions are uniform. Returns the arrays of `with_sums`; raises and draws as
     `gen_data_batch`.
     """
     check_at_least("batch_size", batch_size, 1)
     check_at_least("digitlen", digitlen, 1)
     draws = np.random.default_rng(random.getrandbits(64))
     digits_1, digits_2 = draws.integers(0, 10, (2, batch_size, digitlen), dtype=np.uint8)
-    propagates = draws.random((batch_size, digitlen), dtype=np.float32) < draws.random(
-        (batch_size, 1)
-    )
+    drawn = draws.random((batch_size, digitlen), dtype=np.float32)
+    propagates = drawn < draws.random((batch_size, 1))
     return with_sums(digits_1, np.where(propagates, 9 - digits_1, digits_2))
 
 
 def chain_batch(batch_size, digitlen, chain):
-    """Draw pairs whose longest carry chain is `chain`: a carry goes into that many positions, at most `digitlen`.
+    """Draw pairs whose longest carry chain is `chain`: a carry goes into that many positions.
 
-    One chain, at a random place; no other carry anywhere. Returns, raises and draws as `carry_rich_batch`.
+    One chain of at most `digitlen` positions, at a random place; no other carry anywhere. Returns
+    the arrays of `with_sums`; raises and draws as `gen_data_batch`.
     """
     check_at_least("batch_size", batch_size, 1)
     if not 0 <= chain <= digitlen:
         raise ValueError(f"chain must be from 0 to digitlen={digitlen}, got {chain!r}")
     draws = np.random.default_rng(random.getrandbits(64))
-    total = draws.integers(
-        0, 9, (batch_size, digitlen)
-    )  # of both digits: 8 at most carries nothing
+    # The total of both digits at each position: 8 at most carries nothing, 9 propagates a carry.
+    total = draws.integers(0, 9, (batch_size, digitlen))
     if chain:
-        place = np.arange(digitlen) - draws.integers(
-            0, digitlen - chain + 1, (batch_size, 1)
-        )  # in the chain
+        begin = draws.integers(0, digitlen - chain + 1, (batch_size, 1))
+        place = np.arange(digitlen) - begin  # in the chain
         total[(place > 0) & (place < chain)] = 9
         total[place == 0] = draws.integers(10, 19, batch_size)
     digits_1 = draws.integers(np.maximum(total - 9, 0), np.minimum(total, 9) + 1)
@@ -144,18 +157,20 @@ def chain_batch(batch_size, digitlen, chain):
 def with_sums(digits_1, digits_2):
     """Two arrays of digits (batch, digits), with room for the last carry, and their exact sums.
 
-    Three uint8 arrays (batch, digits + 1). By Python's decimal arithmetic: as exact as its integers, and it takes a
-    million digits in its stride, where `int` and `str` take time with the square of the length.
+    Returns three uint8 arrays (batch, digits + 1), least significant digit first. By Python's
+    decimal arithmetic: as exact as its integers, and it takes a million digits in its stride,
+    where `int` and `str` take time with the square of the length.
     """
-    digits_1, digits_2 = (
-        np.pad(digits.astype(np.uint8), ((0, 0), (0, 1))) for digits in (digits_1, digits_2)
-    )
+    digits_1 = np.pad(digits_1.astype(np.uint8), ((0, 0), (0, 1)))
+    digits_2 = np.pad(digits_2.astype(np.uint8), ((0, 0), (0, 1)))
     sums = np.empty_like(digits_1)
     with decimal.localcontext(prec=sums.shape[1], Emax=decimal.MAX_EMAX):
-        for row, pair in zip(sums, zip(digits_1, digits_2)):
-            a, b = (
-                decimal.Decimal((digits[::-1] + ord("0")).tobytes().decode()) for digits in pair
-            )
-            text = f"{a + b:f}".zfill(len(row))
-            row[:] = np.frombuffer(text.encode("ascii"), dtype=np.uint8)[::-1] - ord("0")
+        for number_1, number_2, total in zip(digits_1, digits_2, sums, strict=True):
+            text = f"{to_decimal(number_1) + to_decimal(number_2):f}".zfill(len(total))
+            total[:] = np.frombuffer(text.encode("ascii"), dtype=np.uint8)[::-1] - ord("0")
     return digits_1, digits_2, sums
+
+
+def to_decimal(digits):
+    """The number whose digits these are, uint8 (digits,), least significant first."""
+    return decimal.Decimal((digits[::-1] + ord("0")).tobytes().decode("ascii"))

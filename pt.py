@@ -1,12 +1,18 @@
 """The report's adder, embedding -> multi-layer RNN -> linear: trained, evaluated, and put to use.
 
-The model reads two numbers digit by digit, least significant digit first, and says one digit of the sum at each
-position.
+The model reads two numbers digit by digit, least significant digit first, and says one digit of the
+sum at each position.
+
+PyTorch works on one thread here: on these small tensors more threads gain a tenth on an idle
+machine and lose a factor of eight on a busy one. To say otherwise, set OMP_NUM_THREADS before the
+start, or call `torch.set_num_threads` after this import.
 """
 
-import itertools
 import math
 import os
+import re
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,46 +21,89 @@ from torch import nn
 import data
 from recurrence import run_layers
 
+if "OMP_NUM_THREADS" not in os.environ:
+    torch.set_num_threads(1)
+
 DIGITS = 10  # the classes 0-9
 EMBEDDING = 32  # numbers that stand for one digit
-HIDDEN = 64  # hidden units a layer; also the width of the input, two digits embedded
-CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+HIDDEN = 64  # hidden units a layer
 PRINT_EVERY = 50  # steps between two printed lines, as in the report
 PART = 2**14  # positions, of all numbers together, that are read at a time: they stay in the cache
 
+# The cells to choose from. Each is called with (inputs, hidden units, layers) and then works as
+# `nn.RNN` does: (inputs (digits, batch, inputs), hidden or None) -> (outputs (digits, batch, hidden
+# units), hidden), where hidden is one tensor (layers, batch, hidden units) or a tuple of such.
+CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+
 
 class Adder(nn.Module):
-    """Embedding 10 -> 32 for each digit, both concatenated, `layers` of `cell`, linear 64 -> 10.
+    """Embedding 10 -> `embedding` for each digit, both concatenated, `layers` of `cell`, linear ->
+    10.
 
-    `cell` is "RNN" (tanh), "GRU" or "LSTM". The defaults are the report's first model.
-    Raises ValueError for an unknown cell or fewer than one layer.
+    `cell` is a name in `CELLS`: "RNN" (tanh), "GRU" or "LSTM"; each layer has `hidden` units. The
+    defaults are the report's first model. Raises ValueError for an unknown cell or a bad size.
+
+    `train` fills `loss_history`, one loss a step, and `accuracy`, one an evaluation, after the
+    steps in `evaluated_at`.
     """
 
-    def __init__(self, cell="RNN", layers=2):
+    def __init__(self, cell="RNN", layers=2, hidden=HIDDEN, embedding=EMBEDDING):
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"cell must be one of {', '.join(CELLS)}, got {cell!r}")
         data.check_at_least("layers", layers, 1)
-        self.embed_layer = nn.Embedding(DIGITS, EMBEDDING)
-        self.rnn = CELLS[cell](2 * EMBEDDING, HIDDEN, layers)
-        self.dense = nn.Linear(HIDDEN, DIGITS)
+        data.check_at_least("hidden", hidden, 1)
+        data.check_at_least("embedding", embedding, 1)
+        self.cell = cell
+        self.embed_layer = nn.Embedding(DIGITS, embedding)
+        self.rnn = CELLS[cell](2 * embedding, hidden, layers)
+        self.dense = nn.Linear(hidden, DIGITS)
+        self.loss_history = []
+        self.accuracy = []
+        self.evaluated_at = []
 
     def forward(self, num1, num2):
-        """Logits (batch, digits, 10) for two int64 tensors of digits (batch, digits)."""
-        return self.read(num1, num2)[0]
+        """Logits (batch, digits, 10) for two int64 tensors of digits (batch, digits).
+
+        Equal, to rounding, to the report's lines, in less time:
+
+            input = torch.cat((self.embed_layer(num1), self.embed_layer(num2)), -1).transpose(0, 1)
+            output, hidden = self.rnn(input)
+            logits = self.dense(output)
+            return logits.transpose(0, 1)
+        """
+        logits, _ = self.read(num1, num2)
+        return logits
 
     def read(self, num1, num2, hidden=None):
-        """As `forward`, from `hidden` on, what an earlier call returned, or None: (logits, the hidden state after)."""
+        """As `forward`, from the hidden state that an earlier call returned, or None for the first.
+
+        Returns (logits (batch, digits, 10), the hidden state after the last digit).
+        """
         output, hidden = run_layers(self.rnn, self.pairs(), DIGITS * num1.t() + num2.t(), hidden)
         return self.dense(output).transpose(0, 1), hidden
 
     def pairs(self):
-        """What the first layer reads of digits a and b, both embedded, in row 10 a + b: (100, 64)."""
+        """What the first layer reads of digits a and b, both embedded, in row 10 a + b: (100,
+        inputs)."""
         digits = self.embed_layer.weight
         return torch.cat((digits.repeat_interleave(DIGITS, 0), digits.repeat(DIGITS, 1)), 1)
 
 
-myPTRNNModel = Adder  # the report's name
+def myPTRNNModel(layers=2):
+    """The report's first model, by its name there: an `Adder` with a tanh RNN of `layers`
+    layers."""
+    return Adder("RNN", layers)
+
+
+def myAdvPTRNNModel(layers=2, model="GRU"):
+    """The report's second model, by its name there: an `Adder` whose cell is `model`, in `CELLS`.
+
+    Raises ValueError for a model that it does not know, by its name.
+    """
+    if model not in CELLS:
+        raise ValueError(f"model must be one of {', '.join(CELLS)}, got {model!r}")
+    return Adder(model, layers)
 
 
 def to_tensors(arrays, device):
@@ -66,12 +115,14 @@ def to_tensors(arrays, device):
 
 
 def cross_entropy(logits, digits):
-    """The mean cross-entropy of logits (..., 10) for the right digits (...)."""
-    logits, digits = logits.reshape(-1, DIGITS), digits.flatten()
+    """The mean cross-entropy of logits (..., 10) for the correct digits (...)."""
+    logits = logits.reshape(-1, DIGITS)
+    digits = digits.flatten()
     if logits.device.type == "cpu":
-        # Classes first: over a last dimension of ten PyTorch's softmax takes several times as long there. CUDA's
-        # loss of this shape is not deterministic.
-        logits, digits = logits.t()[None], digits[None]
+        # Classes first: over a last dimension of ten PyTorch's softmax takes several times as long
+        # there. CUDA's loss of this shape is not deterministic.
+        logits = logits.t()[None]
+        digits = digits[None]
     return nn.functional.cross_entropy(logits, digits)
 
 
@@ -94,61 +145,55 @@ def train(
     digitlen=10,
     batch_size=100,
     test_size=200,
-    measure_every=10,
+    eval_every=10,
     pairs="uniform",
-    stop_after=None,
+    stop_after_perfect=None,
     log=print,
 ):
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
-    `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "carry_rich", with carry chains of every
-    length; `batch_size` of them a step. The loss is the cross-entropy over all positions. Every `measure_every` steps
-    the accuracy is measured on `test_size` fresh test pairs (see `evaluate`). With `stop_after`, training ends once it
-    was 1.0 that many times in a row. `log` gets the report's line, step, loss and accuracy, every 50 steps at which it
-    is measured.
+    `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "long-carry", with
+    carry chains of every length; `batch_size` of them a step. The loss is the cross-entropy over
+    all positions. Every `eval_every` steps, and after the last, the accuracy is evaluated on
+    `test_size` fresh test pairs (see `evaluate`). With `stop_after_perfect`, training ends once it
+    was 1.0 that many times in a row. `log` gets the report's lines, every 50 steps at which it is
+    evaluated.
 
-    Returns the curves and keeps them as `model.curves` for `loss_draw`: {"loss": [one a step], "accuracy": [one a
-    measurement], "measured_at": [the step of each]}. Raises ValueError for a bad argument before any work, and
-    FloatingPointError at a loss that is not finite; `model.curves` then has what came before.
+    Fills `model.loss_history`, `model.accuracy` and `model.evaluated_at`; a second call goes on
+    where the first ended. Raises ValueError for a bad argument before any work, and
+    FloatingPointError at a loss that is not finite; the histories then have what came before.
     """
-    check_training(steps, digitlen, batch_size, test_size, measure_every, pairs, stop_after)
+    check_training(steps, digitlen, batch_size, test_size, eval_every, pairs, stop_after_perfect)
     device = check_device(device)
-    curves = model.curves = {"loss": [], "accuracy": [], "measured_at": []}
     largest = 5 * 10 ** (digitlen - 1)
+    before = len(model.loss_history)
     pending = []  # losses still on the device: reading each one at once would make a GPU wait
-    for step in range(1, steps + 1):
+    perfect = 0  # evaluations at 1.0 in a row
+    for step in range(before + 1, before + steps + 1):
         if pairs == "uniform":
             numbers = data.gen_data_batch(batch_size, 0, largest)
             digits = data.prepare_batch(*numbers, maxlen=digitlen + 1)
         else:
-            digits = data.carry_rich_batch(batch_size, digitlen)
+            digits = data.long_carry_batch(batch_size, digitlen)
         pending.append(training_step(model, optimizer, *to_tensors(digits, device)))
-        if step % measure_every and step < steps:
+        if step % eval_every and step < before + steps:
             continue
-        losses = torch.stack(pending).tolist()
-        finite = list(itertools.takewhile(math.isfinite, losses))
-        curves["loss"] += finite
+        record_losses(model, optimizer, torch.stack(pending).tolist())
         pending.clear()
-        if len(finite) < len(losses):
-            rates = ", ".join(f"{group['lr']:g}" for group in optimizer.param_groups)
-            which = (
-                f"{type(model.rnn).__name__}, {model.rnn.num_layers} layers, learning rate {rates}"
-            )
-            where = f"the loss is {losses[len(finite)]} at step {len(curves['loss']) + 1}"
-            raise FloatingPointError(f"{where} ({which}): try a lower learning rate")
-        curves["accuracy"].append(evaluate(model, device, digitlen, test_size))
-        curves["measured_at"].append(step)
+        accuracy = evaluate(model, device, digitlen, test_size)
+        model.accuracy.append(accuracy)
+        model.evaluated_at.append(step)
         if step % PRINT_EVERY == 0:
-            log(
-                f"step {step} : loss {curves['loss'][-1]:.6g}  accuracy is: {curves['accuracy'][-1]:g}"
-            )
-        if stop_after and curves["accuracy"][-stop_after:] == [1.0] * stop_after:
+            log(f"step {step} : loss {model.loss_history[-1]}")
+            log(f"accuracy is: {accuracy:g}")
+        perfect = perfect + 1 if accuracy == 1.0 else 0
+        if perfect == stop_after_perfect:
             break
-    return curves
 
 
 def training_step(model, optimizer, num1, num2, results):
-    """One step of `optimizer` on a batch of digits (batch, digits): the loss before it, still on the device."""
+    """One step of `optimizer` on digits (batch, digits): the loss before it, still on the
+    device."""
     model.train()
     optimizer.zero_grad()
     loss = cross_entropy(model(num1, num2), results)
@@ -157,66 +202,87 @@ def training_step(model, optimizer, num1, num2, results):
     return loss.detach()
 
 
-def check_training(steps, digitlen, batch_size, test_size, measure_every, pairs, stop_after):
+def record_losses(model, optimizer, losses):
+    """Append `losses`, one a step, to `model.loss_history`.
+
+    Raises FloatingPointError at the first that is not finite, naming the step and what it came
+    from.
+    """
+    for loss in losses:
+        if not math.isfinite(loss):
+            rates = ", ".join(f"{group['lr']:g}" for group in optimizer.param_groups)
+            raise FloatingPointError(
+                f"the loss is {loss} at step {len(model.loss_history) + 1} ({model.cell}, "
+                f"learning rate {rates}): try a lower learning rate"
+            )
+        model.loss_history.append(loss)
+
+
+def check_training(steps, digitlen, batch_size, test_size, eval_every, pairs, stop_after_perfect):
     """Raise ValueError, naming the argument, for what `train` cannot work with."""
-    counts = {
-        "steps": steps,
-        "digitlen": digitlen,
-        "batch_size": batch_size,
-        "test_size": test_size,
-        "measure_every": measure_every,
-        "stop_after": 1 if stop_after is None else stop_after,
-    }
-    for name, value in counts.items():
-        data.check_at_least(name, value, 1)
-    if pairs not in ("uniform", "carry_rich"):
-        raise ValueError(f"pairs must be 'uniform' or 'carry_rich', got {pairs!r}")
+    data.check_at_least("steps", steps, 1)
+    data.check_at_least("digitlen", digitlen, 1)
+    data.check_at_least("batch_size", batch_size, 1)
+    data.check_at_least("test_size", test_size, 1)
+    data.check_at_least("eval_every", eval_every, 1)
+    if stop_after_perfect is not None:
+        data.check_at_least("stop_after_perfect", stop_after_perfect, 1)
+    if pairs not in ("uniform", "long-carry"):
+        raise ValueError(f"pairs must be 'uniform' or 'long-carry', got {pairs!r}")
 
 
 @torch.no_grad()
 def evaluate(model, device="cpu", digitlen=10, batch_size=200):
-    """The share of `batch_size` fresh test pairs whose whole sum is right, from 0.0 to 1.0.
+    """The share of `batch_size` fresh test pairs whose whole sum is correct, from 0.0 to 1.0.
 
-    Both numbers are drawn from [5 * 10^(digitlen-1) + 1, 10^digitlen - 1]; training has smaller ones. One wrong digit
-    fails a pair, and it is read no further. Raises ValueError for a bad argument.
+    Both numbers are drawn from [5 * 10^(digitlen-1) + 1, 10^digitlen - 1]; training has smaller
+    ones. One wrong digit fails a pair, and it is read no further. Raises ValueError for a bad
+    argument.
     """
     data.check_at_least("digitlen", digitlen, 1)
     data.check_at_least("batch_size", batch_size, 1)
     device = check_device(device)
     numbers = data.gen_data_batch(batch_size, 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1)
     digits = to_tensors(data.prepare_batch(*numbers, maxlen=digitlen + 1), device)
+    length = max(1, PART // batch_size)
+    parts = zip(*(array.split(length, 1) for array in digits), strict=True)
     model.eval()
-    right, hidden = (
-        torch.arange(batch_size, device=device),
-        None,
-    )  # the pairs without a wrong digit so far
-    for part in zip(*(array.split(max(1, PART // batch_size), 1) for array in digits)):
-        num1, num2, results = (array[right] for array in part)
+    correct = torch.arange(batch_size, device=device)  # the pairs without a wrong digit so far
+    hidden = None
+    for part in parts:
+        num1, num2, results = (array[correct] for array in part)
         logits, hidden = model.read(num1, num2, hidden)
         still = (logits.argmax(-1) == results).all(-1)
-        right, hidden = right[still], of_batch(hidden, still)
-        if not len(right):
+        correct = correct[still]
+        hidden = of_batch(hidden, still)
+        if len(correct) == 0:
             break
-    return len(right) / batch_size
+    return len(correct) / batch_size
 
 
 def of_batch(hidden, index):
-    """The hidden state of those of a batch that `index` picks: one tensor, an LSTM's two, or None."""
+    """The hidden state of those of a batch that `index` picks: one tensor, an LSTM's two, or
+    None."""
+    if hidden is None:
+        return None
     if isinstance(hidden, tuple):
         return tuple(part[:, index] for part in hidden)
-    return None if hidden is None else hidden[:, index]
+    return hidden[:, index]
 
 
 @torch.no_grad()
 def add_digits(model, digits_1, digits_2):
-    """Add digit arrays (batch, digits) of any length with `model`: the digits of its answers, uint8.
+    """Add digit arrays (batch, digits) of any length with `model`: the digits of its answers,
+    uint8.
 
-    The numbers are read in parts, the hidden state carried on from one to the next, so that memory does not grow with
-    their length. The answer has as many digits: a carry out of the last one is dropped.
+    The numbers are read in parts, the hidden state carried on from one to the next, so that memory
+    does not grow with their length. The answer has as many digits: a carry out of the last one is
+    dropped.
     """
     device = next(model.parameters()).device
     model.eval()
-    answer, hidden = np.empty(digits_1.shape, dtype=np.uint8), None
+    answer = np.empty(digits_1.shape, dtype=np.uint8)
+    hidden = None
     length = max(1, PART // len(digits_1))
     for begin in range(0, digits_1.shape[1], length):
         part = slice(begin, begin + length)
@@ -227,24 +293,51 @@ def add_digits(model, digits_1, digits_2):
 
 
 def add(model, number_1, number_2):
-    """The sum of two integers of any length, as `model` adds them. TypeError for no integer, ValueError below 0."""
+    """The sum of two integers of any length, as `model` adds them.
+
+    Raises TypeError for what is no integer, ValueError for a negative one.
+    """
     maxlen = max(len(str(number_1)), len(str(number_2))) + 1
     digits_1 = data.to_digits("number_1", [number_1], maxlen)
     digits_2 = data.to_digits("number_2", [number_2], maxlen)
     return data.results_converter(add_digits(model, digits_1, digits_2))[0]
 
 
+def save(model, path):
+    """Save an adder as npz: its weights under their state_dict names, and `cell`, its cell's name.
+
+    The same adder gives the same bytes. Read it with `load`, or its arrays with `numpy.load`.
+    """
+    arrays = {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}
+    arrays["cell"] = np.array(model.cell)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")  # without the time of day
+            with archive.open(member, "w") as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+
+
 def load(path):
-    """The adder whose weights were saved at `path` by `torch.save(model.state_dict(), path)`."""
-    return adder_of(torch.load(path, weights_only=True))
+    """The adder saved at `path`: by `save`, or by `torch.save(model.state_dict(), path)` as a .pt.
+
+    A .pt does not name its cell: there it is one of the report's three, told by its gates. Raises
+    ValueError for a cell that is not in `CELLS`, by its name.
+    """
+    if Path(path).suffix != ".npz":
+        weights = torch.load(path, weights_only=True)
+        gates = len(weights["rnn.weight_ih_l0"]) // weights["rnn.weight_hh_l0"].shape[1]
+        return adder_of({1: "RNN", 3: "GRU", 4: "LSTM"}[gates], weights)
+    with np.load(path) as arrays:
+        weights = {name: torch.from_numpy(arrays[name]) for name in arrays if name != "cell"}
+        return adder_of(str(arrays["cell"]), weights)
 
 
-def adder_of(weights):
-    """The adder that has these weights, a state_dict."""
-    cell = {1: "RNN", 3: "GRU", 4: "LSTM"}[
-        len(weights["rnn.weight_ih_l0"]) // HIDDEN
-    ]  # by its gates
-    model = Adder(cell, sum(name.startswith("rnn.weight_ih") for name in weights))
+def adder_of(cell, weights):
+    """The adder of this `cell`, a name in `CELLS`, with these `weights`, a state_dict."""
+    layers = [int(number) for name in weights for number in re.findall(r"_l(\d+)$", name)]
+    embedding = weights["embed_layer.weight"].shape[1]
+    hidden = weights["dense.weight"].shape[1]
+    model = Adder(cell, 1 + max(layers, default=0), hidden, embedding)
     model.load_state_dict(weights)
     return model
 
@@ -256,10 +349,6 @@ def seed_everything(seed):
     torch.backends.cuda.matmul.allow_tf32 = False  # a GPU's float32 is then a float32
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
-    os.environ.setdefault(
-        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-    )  # cuBLAS asks for it, see PyTorch's notes
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # costs time; nothing here reads any
-    )
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time; nothing reads any

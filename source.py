@@ -2,75 +2,91 @@
 
     python source.py
 
-trains all that ROWS lists and decides the claims of the report, trains adders that are proven right for numbers of any
-length, and leaves in figures/ the pictures, every number behind them (results.json), and a page (README.md). Change a
-constant below and run it again: figures and page follow.
+trains all that EXPERIMENTS lists and judges the claims of the report, trains adders that are proven
+right for numbers of any length, and leaves in figures/ the pictures, every number behind them
+(results.json) and a page (index.html; README.md for a forge). Change a constant below and run it
+again: what the change touches is trained, drawn and written anew, nothing else changes.
 """
 
-import json
+import dataclasses
+import errno
 import os
+import re
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
-from itertools import chain
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 import torch
 
 import data
 import pt
-import recurrence
-from exact import intervals, proof
-from lab import page, pictures, pool, report, trials
-from pt import evaluate, myPTRNNModel, train  # noqa: F401  (names in the report's lines)
+from lab import page, pictures, report, results, trials
+from lab.pool import PoolError, open_pool
+from lab.trials import Settings, compare
+from pt import evaluate, myAdvPTRNNModel, myPTRNNModel, train  # noqa: F401  (the report's names)
+
+sys.excepthook = trials.end_at_the_readers_line  # a bad setting is shown where it stands below
 
 # --- The constants to edit.
 
-SEEDS = list(
-    range(8)
-)  # each run is repeated with each: of the weights, the pairs to train on and to test on
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # where to train: "cpu", "cuda" or "cuda:1"
+SEEDS = range(8)  # each experiment is run with each: of the weights, the pairs to train and test on
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # where to train: "cpu", "cuda", "cuda:1"
 WORKERS = os.cpu_count()  # processes that share the runs, one torch thread each
-SCHEDULER = (
-    None  # a cluster to share them instead: the address of a Dask scheduler, "tcp://host:8786"
+SCHEDULER = None  # a cluster to share them instead: a Dask scheduler's address, "tcp://host:8786"
+ONLY = []  # names of the experiments and parts to run alone, such as ["task-1", "proof"]; []: all
+SLOW = []  # names that run only when ONLY names them
+FIGURES = Path(__file__).parent / "figures"  # where pictures, page and numbers go
+CACHE = Path(__file__).parent / ".runs"  # where finished runs are cached (outside git)
+
+# The report's simple adder, its final model, and long numbers. `Settings` says what each field is.
+SIMPLE = Settings(
+    digitlen=10,
+    cell="RNN",
+    layers=2,
+    lr=1e-3,
+    steps=1000,
+    batch_size=100,
+    test_size=200,
+    eval_every=10,
+    device=DEVICE,
 )
+FINAL_MODEL = replace(SIMPLE, digitlen=100, layers=3, lr=0.01, steps=200, stop_after_perfect=5)
+# Pairs and steps chosen by trial on the seeds 0 to 4. With 5 pairs of 1000 digits a step all were
+# at a steady 1.0 by step 800, with 10 too, at twice the cost; with one pair of 5000 digits by step
+# 2150, with two by 1650.
+LONG = replace(SIMPLE, test_size=100, eval_every=50, stop_after_perfect=3)
+LONG_CARRY = replace(SIMPLE, pairs="long-carry", steps=700)
 
-# What is trained, row by row of the report's experiments. The first lines are the settings of the simple
-# adder, each row says what differs, and whatever stands in a list is compared, one curve each.
-SETTINGS = {
-    "digitlen": 10,  # digits of the numbers to add
-    "cell": "RNN",  # "RNN" (tanh), "GRU" or "LSTM"
-    "layers": 2,  # layers of that cell
-    "lr": 1e-3,  # learning rate of Adam
-    "steps": 1000,  # training steps, at most
-    "batch_size": 100,  # pairs of numbers a step
-    "test_size": 200,  # fresh pairs for each measurement of the accuracy
-    "measure_every": 10,  # steps from one measurement to the next
-    "pairs": "uniform",  # to train on: "uniform", as in the report, or "carry_rich"
-    "stop_after": None,  # end a run after this many measurements of 1.0 in a row; None: never
-    "seeds": SEEDS,  # one run for each
+# The experiments: settings, seeds, and the values of a field to compare, one variant each. Those of
+# the report have its claims; an experiment of any other name and settings may join them.
+EXPERIMENTS = {
+    "task-1": compare(SIMPLE, SEEDS),
+    "1000-digits": compare(replace(LONG, digitlen=1000, steps=1000, batch_size=5), SEEDS[:5]),
+    "5000-digits": compare(replace(LONG, digitlen=5000, steps=2500, batch_size=1), SEEDS[:5]),
+    "rnn-layers": compare(replace(SIMPLE, steps=500), SEEDS, layers=[1, 2, 3, 4]),
+    "gru-layers": compare(replace(SIMPLE, cell="GRU", steps=500), SEEDS, layers=[1, 2, 3, 4]),
+    "cells": compare(
+        replace(FINAL_MODEL, lr=1e-3, steps=500, batch_size=25, test_size=100),
+        SEEDS[:5],
+        cell=["RNN", "GRU", "LSTM"],
+    ),
+    "lr-coarse": compare(replace(SIMPLE, layers=3, steps=500), SEEDS, lr=np.logspace(-5, -1, 10)),
+    "lr-fine": compare(replace(SIMPLE, layers=3, steps=400), SEEDS, lr=np.logspace(-2.2, -1.8, 5)),
+    "final-model": compare(FINAL_MODEL, SEEDS),
+    "long-carry": compare(LONG_CARRY, SEEDS[:3]),
 }
-FINAL_MODEL = SETTINGS | {"digitlen": 100, "layers": 3, "lr": 0.01, "steps": 200, "stop_after": 5}
-# Long numbers. Pairs and steps chosen by trial on the seeds 0 to 4. With 5 pairs of 1000 digits a step all were at a
-# steady 1.0 by step 800, with 10 too, at twice the cost; with one pair of 5000 digits by step 2150, with two by 1650.
-LONG = SETTINGS | {"test_size": 100, "measure_every": 50, "stop_after": 3, "seeds": SEEDS[:5]}
-ROWS = {
-    1: SETTINGS,
-    2: LONG | {"digitlen": 1000, "steps": 1000, "batch_size": 5},
-    3: LONG | {"digitlen": 5000, "steps": 2500, "batch_size": 1},
-    4: SETTINGS | {"layers": [1, 2, 3, 4], "steps": 500},
-    5: SETTINGS | {"cell": "GRU", "layers": [1, 2, 3, 4], "steps": 500},
-    6: SETTINGS
-    | {"digitlen": 100, "cell": ["RNN", "GRU", "LSTM"], "layers": 3, "steps": 500, "batch_size": 25}
-    | {"test_size": 100, "stop_after": 5, "seeds": SEEDS[:5]},
-    7: SETTINGS | {"layers": 3, "lr": np.logspace(-5, -1, 10).tolist(), "steps": 500},
-    8: SETTINGS | {"layers": 3, "lr": np.logspace(-2.2, -1.8, 5).tolist(), "steps": 400},
-    9: FINAL_MODEL,
-}
+TASK_1 = ["task-1", "1000-digits", "5000-digits"]  # those of pt_main; the others are pt_adv_main's
 
-# The exact part. Seeds of the adders to train for the proof, for each cell and number of layers. In runs of
-# their own, 100 of 100, 10 of 10 and 10 of 10 RNNs with 1, 2 and 3 layers were proven, 20 of 20, 10 of 10
+TIMED_LENGTHS = [10, 100, 1000, 5000]  # the experiment "gpu": digits at which a step is timed
+
+# Seeds of the adders to train for the proof, for each cell and number of layers. In runs of their
+# own, 100 of 100, 10 of 10 and 10 of 10 RNNs with 1, 2 and 3 layers were proven, 20 of 20, 10 of 10
 # and 10 of 10 GRUs, and the same of LSTMs.
 PROVEN_SEEDS = {
     "RNN": {1: range(10), 2: range(4), 3: range(1)},
@@ -78,273 +94,474 @@ PROVEN_SEEDS = {
     "LSTM": {1: range(3), 2: range(1), 3: range(1)},
 }
 
-# Adders whose accuracy is measured against the longest carry chain, beside a proven one, on five seeds at most.
+# Adders whose accuracy is measured against the longest carry chain, beside those for the proof.
 STRESSED = {
-    "the report's simple adder": SETTINGS,
-    "the report's final model": FINAL_MODEL,
-    "the simple adder, trained on carry-rich pairs": SETTINGS
-    | {"pairs": "carry_rich", "steps": 700, "seeds": SEEDS[:3]},
+    "the report's simple adder": compare(SIMPLE, SEEDS[:5]),
+    "the report's final model": compare(FINAL_MODEL, SEEDS[:5]),
+    "the simple adder, trained on long-carry pairs": compare(LONG_CARRY, SEEDS[:3]),
 }
-CHAINS = [
-    0,
-    1,
-    2,
-    3,
-    5,
-    10,
-    20,
-    50,
-    100,
-    200,
-    500,
-    1000,
-]  # the longest carry chain of the pairs, all of 1000 digits
+CHAINS = [0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]  # the longest carry chains, in positions
 CHAIN_PAIRS = 20  # how many pairs of each
 
-# The lengths at which the first proven adder is tested, {digits: how many carry-heavy pairs}; 999...9 + 1 is added.
+# The lengths at which an adder trained for the proof is tested, {digits: how many long-carry
+# pairs}; 999...9 + 1 is added.
 LENGTHS = {100: 100, 1000: 10_000, 10_000: 20, 100_000: 2, 1_000_000: 1}
 
-COST_LENGTHS = [
-    10,
-    100,
-    1000,
-    5000,
-]  # at which a training step of the simple adder is timed, on each device
-
-FIGURES = Path(__file__).parent / "figures"  # where the pictures, the page and the numbers go
-KEPT = Path(__file__).parent / ".runs"  # where finished runs are kept (outside git)
-
-# --- The calls that the constants make, and their records.
-
-MAIN_ROWS, ADV_ROWS = [1, 2, 3], [4, 5, 6, 7, 8, 9]
-MADE_BY = (
-    data,
-    recurrence,
-    pt,
-    intervals,
-    proof,
-    trials,
-)  # the code that makes a run, in the order of its imports
-SOURCES = {module.__name__: Path(module.__file__).read_text(encoding="utf-8") for module in MADE_BY}
-SOURCES = {"exact": "", "lab": ""} | SOURCES
-finished = {}  # the record of each call that this process has made or taken over
+PARTS = ["gpu", "proof", "stress", "lengths"]  # what ONLY and SLOW may name beside EXPERIMENTS
 
 
-def planned():
-    """Every call that the constants make, {for what: {arm: one a seed}}. Raises ValueError, naming it, at a bad one."""
+# --- What is run. Each of these three submits its runs to a pool and returns its parts; given no
+# pool, it is run to its end by itself.
+
+
+def pt_main(pool=None):
+    """Task 1: the report's simple adder, at 10, 1000 and 5000 digits."""
+    if pool is None:
+        return run_to_the_end(pt_main)
+    names = [name for name in EXPERIMENTS if name in TASK_1 and is_wanted(name)]
+    return [submit_experiment(pool, name) for name in names]
+
+
+def pt_adv_main(pool=None):
+    """Task 2: layers, cells, learning rates and the report's final model; CUDA; and your own."""
+    if pool is None:
+        return run_to_the_end(pt_adv_main)
+    names = [name for name in EXPERIMENTS if name not in TASK_1 and is_wanted(name)]
+    parts = [submit_experiment(pool, name) for name in names]
+    if is_wanted("gpu") and TIMED_LENGTHS:
+        parts.append(submit_gpu(pool))
+    return parts
+
+
+def exact_main(pool=None):
+    """Beyond the report: the proof, accuracy against carry chains, numbers of a million digits."""
+    if pool is None:
+        return run_to_the_end(exact_main)
+    parts = []
+    if is_wanted("proof") and PROVEN_SEEDS:
+        parts.append(submit_proof(pool))
+    if is_wanted("stress") and STRESSED and CHAINS:
+        parts.append(submit_stress(pool))
+    if is_wanted("lengths") and PROVEN_SEEDS and LENGTHS:
+        parts.append(submit_lengths(pool))
+    return parts
+
+
+def main():
+    """Run all three."""
+    run_to_the_end(pt_main, pt_adv_main, exact_main)
+
+
+def run_to_the_end(*mains):
+    """Submit every run of some of the above before any is waited for, then finish their parts."""
+    check_constants()
+    merged = results.read(FIGURES / "results.json")
+    with open_pool(cache=CACHE, workers=WORKERS, scheduler=SCHEDULER) as pool:
+        parts = [part for submit in mains for part in submit(pool)]
+        print_header(parts, pool)
+        finish(parts, pool, merged)
+    return parts
+
+
+def is_wanted(name):
+    """Whether an experiment or a part of this name is to be run."""
+    return name in ONLY if ONLY else name not in SLOW
+
+
+def check_constants():
+    """Raise ValueError, naming it, at a constant that cannot be; `compare` has checked the
+    settings."""
     data.check_at_least("WORKERS", WORKERS, 1)
     data.check_at_least("CHAIN_PAIRS", CHAIN_PAIRS, 1)
-    for name, values, least in (
-        ("CHAINS", CHAINS, 0),
-        ("LENGTHS", [*LENGTHS, *LENGTHS.values()], 1),
-    ):
-        for value in values:
-            data.check_at_least(name, value, least)
-    if SCHEDULER is None:
-        pt.check_device(DEVICE)
-    if unknown := ROWS.keys() - report.REPORT.keys():
-        known = ", ".join(map(str, report.REPORT))
-        raise ValueError(f"ROWS has a row {next(iter(unknown))!r}, but the report's are {known}")
-    plan = {}
-    for row, settings in ROWS.items():
-        plan[f"row {row}"] = arm_calls(f"ROWS[{row}]", f"row {row}", trials.train_adder, settings)
-    for name, settings in STRESSED.items():
-        plan[name] = arm_calls(f"STRESSED[{name!r}]", name, trials.train_adder, settings)
+    for chain in CHAINS:
+        data.check_at_least("CHAINS", chain, 0)
+    for length in [*LENGTHS, *LENGTHS.values()]:
+        data.check_at_least("LENGTHS", length, 1)
+    for length in TIMED_LENGTHS:
+        data.check_at_least("TIMED_LENGTHS", length, 1)
+    for name in [*ONLY, *SLOW]:
+        if name not in [*EXPERIMENTS, *PARTS]:
+            known = ", ".join([*EXPERIMENTS, *PARTS])
+            raise ValueError(f"ONLY and SLOW may name {known}, got {name!r}")
+    for name, experiment in EXPERIMENTS.items():
+        if name in PARTS or not re.fullmatch(r"[\w-]+", name):
+            raise ValueError(
+                f"EXPERIMENTS: a name has letters, digits, - and _ and is not one of "
+                f"{', '.join(PARTS)}, got {name!r}"
+            )
+        if not isinstance(experiment, trials.Experiment):
+            raise ValueError(f"EXPERIMENTS: {name!r} must be made by compare, got {experiment!r}")
     for cell, by_layers in PROVEN_SEEDS.items():
-        plan[f"for the proof, {cell}"] = of_cell = {}
         for layers, seeds in by_layers.items():
-            row = {"cell": cell, "layers": [layers], "seeds": list(seeds)}
-            of_cell |= arm_calls("PROVEN_SEEDS", f"proof, {cell}", trials.prove_adder, row)
-    if COST_LENGTHS:
-        row = {
-            "digitlen": COST_LENGTHS,
-            "device": list(dict.fromkeys(["cpu", DEVICE])),
-            "seeds": [0],
-        }
-        plan["row 10"] = arm_calls("COST_LENGTHS", "a step", trials.time_step, row)
-    return plan
+            compare(replace(SIMPLE, cell=cell, layers=layers), seeds)  # checks all three
+    if SCHEDULER is None:
+        devices = {DEVICE}
+        for experiment in EXPERIMENTS.values():
+            devices |= {variant.settings[0].device for variant in experiment.variants}
+        for device in devices:
+            pt.check_device(device)
 
 
-def arm_calls(constant, name, function, row):
-    """{arm: a call of `function` for each seed} of `row`, settings that stand in `constant`, which errors name."""
-    calls, spoken = {}, name in map("row {}".format, MAIN_ROWS)
-    try:
-        for arm, (label, settings) in trials.arms({"device": DEVICE} | row).items():
-            seconds, title = (
-                trials.check(function, settings, row["seeds"]),
-                f"{name}, {label}".removesuffix(", "),
+# --- The parts: their runs, submitted, and what results.json gets when the last of them has ended.
+
+
+class Part(NamedTuple):
+    """An experiment or another part of the results, submitted."""
+
+    name: str
+    runs: list  # of the pool: the part is finished when all are done
+    describe: Callable  # () -> what results.json has of the part, from its finished runs
+
+
+class SubmittedAdder(NamedTuple):
+    """An adder, submitted: the futures of what becomes of it."""
+
+    seed: int
+    training: Future
+    adder: Future  # the adder alone, out of the result of its training
+    deciding: Future
+
+
+def submit_experiment(pool, name):
+    """Submit an experiment, the longest trainings first."""
+    experiment = EXPERIMENTS[name]
+    first = experiment.variants[0].settings[0] if name == "task-1" else None
+    adders = submit_adders(pool, name, experiment, speaker=first)
+
+    def describe():
+        variants = []
+        for variant in experiment.variants:
+            settings = dataclasses.asdict(variant.settings[0])
+            del settings["seed"]
+            runs = [describe_run(adders[of_seed]) for of_seed in variant.settings]
+            variants.append({"label": variant.label, "settings": settings, "runs": runs})
+        return report.describe_experiment(name, experiment.compared, variants)
+
+    return Part(name, runs_of(adders.values()), describe)
+
+
+def submit_adders(pool, name, experiment, speaker=None):
+    """Submit the adders of an experiment to be trained and decided: {settings: SubmittedAdder}.
+
+    The training with the settings `speaker` prints the report's lines.
+    """
+    labels = {
+        settings: variant.label for variant in experiment.variants for settings in variant.settings
+    }
+    adders = {}
+    for settings in sorted(labels, key=trials.expected_seconds, reverse=True):
+        title = ", ".join(filter(None, [name, labels[settings], f"seed {settings.seed}"]))
+        training = pool.submit(
+            trials.train_adder,
+            settings,
+            title=title,
+            seconds=trials.expected_seconds(settings),
+            device=settings.device,
+            on_line=pool.print if settings == speaker else None,
+        )
+        adders[settings] = submit_decision(
+            pool, title, settings.seed, training, trials.describe_training
+        )
+    return adders
+
+
+def submit_decision(pool, title, seed, training, describe_training):
+    """Have the adder that a training makes decided once it is made; one line says both."""
+    adder = pool.derive(trials.get_adder, training)
+
+    def say(decision):
+        return f"{describe_training(training.result())}{decision['decided']}"
+
+    deciding = pool.submit(trials.decide_adder, adder, title=title, seconds=0.3, say=say)
+    return SubmittedAdder(seed, training, adder, deciding)
+
+
+def runs_of(adders):
+    """The runs of submitted adders."""
+    return [run for adder in adders for run in (adder.training, adder.deciding)]
+
+
+def describe_run(adder):
+    """What results.json has of a trained adder; its loss at the steps of its evaluations."""
+    training = adder.training.result()
+    return {
+        "seed": adder.seed,
+        "steps": training["steps"],
+        "loss": [training["loss"][step - 1] for step in training["steps"]],
+        "accuracy": training["accuracy"],
+        "error": training["error"],
+        "ms_per_step": training["ms_per_step"],
+    } | adder.deciding.result()
+
+
+def submit_gpu(pool):
+    """Submit the times of a training step at each length, on the CPU and on DEVICE."""
+    devices = list(dict.fromkeys(["cpu", DEVICE]))
+    runs = {}
+    for device in devices:
+        for digits in sorted(TIMED_LENGTHS, reverse=True):
+            runs[device, digits] = pool.submit(
+                trials.time_step,
+                digits,
+                device,
+                title=f"gpu, {digits} digits on {device}",
+                seconds=1.8e-3 * digits,
+                device=device,
+                say=trials.describe_times,
             )
-            for seed in dict.fromkeys(row["seeds"]):
-                call = pool.Call(
-                    function, settings | {"seed": seed}, f"{title}, seed {seed}", seconds, spoken
+
+    def describe():
+        ms = {key: runs[key].result()["ms"] for key in sorted(runs)}
+        kinds = {device: pool.machine(device)["device"] for device in devices}
+        return report.describe_gpu(ms, kinds)
+
+    return Part("gpu", list(runs.values()), describe)
+
+
+def submit_proven_adders(pool):
+    """Submit the adders of PROVEN_SEEDS: {cell: {layers: [SubmittedAdder, ...]}}, the longest
+    first."""
+    adders = {cell: {layers: [] for layers in PROVEN_SEEDS[cell]} for cell in PROVEN_SEEDS}
+    for cell, by_layers in adders.items():
+        for layers in sorted(by_layers, reverse=True):
+            for seed in PROVEN_SEEDS[cell][layers]:
+                title = f"proof, {trials.describe({'cell': cell, 'layers': layers})}, seed {seed}"
+                training = pool.submit(
+                    trials.train_for_proof,
+                    cell,
+                    layers,
+                    seed,
+                    DEVICE,
+                    title=title,
+                    seconds=trials.expected_seconds_for_proof(cell, layers),
+                    device=DEVICE,
                 )
-                calls.setdefault(arm, []).append(call)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{constant}: {error}") from None
-    except KeyError as missing:
-        raise ValueError(f"{constant} has no {missing}") from None
-    return calls
+                by_layers[layers].append(
+                    submit_decision(pool, title, seed, training, trials.describe_proof_training)
+                )
+    return adders
 
 
-def conduct(plan):
-    """Have every call of a plan finished; returns how many were kept from before."""
-    calls = [call for by_arm in plan.values() for calls in by_arm.values() for call in calls]
-    return pool.conduct(calls, finished, KEPT, SOURCES, WORKERS, SCHEDULER)
+def submit_proof(pool):
+    """Submit the adders for the proof, and the picture's portraits of some adders."""
+    adders = submit_proven_adders(pool)
+    shown = {}
+    for name, experiment in list(STRESSED.items())[:1]:
+        settings = experiment.variants[0].settings[0]
+        shown[name] = submit_adders(pool, name, experiment)[settings].adder
+    for cell, by_layers in adders.items():
+        shown[for_the_proof(cell)] = first_adders(by_layers)[0].adder
+    portraits = {
+        name: pool.submit(trials.portray, adder, title=f"portrait of {name}", seconds=0.5)
+        for name, adder in shown.items()
+    }
+    runs = list(portraits.values())
+    for by_layers in adders.values():
+        for submitted in by_layers.values():
+            runs += runs_of(submitted)
 
-
-def records(calls):
-    """The records of finished calls, without their weights, each with its seed."""
-    found = [{"seed": call.settings["seed"]} | finished[pool.key(call)] for call in calls]
-    return [
-        {name: value for name, value in record.items() if name != "weights"} for record in found
-    ]
-
-
-def adders(by_arm):
-    """The adders that finished calls made; of those trained for the proof, the proven ones."""
-    found = [finished[pool.key(call)] for call in chain(*by_arm.values())]
-    return [pt.adder_of(record["weights"]) for record in found if record.get("proven", True)]
-
-
-# --- What is run. Each part can be run by itself: it draws its pictures and returns its share of results.json.
-
-
-def pt_main():
-    """Task 1: the report's simple adder, at 10, 1000 and 5000 digits."""
-    return drawn({"rows": measured(MAIN_ROWS)})
-
-
-def pt_adv_main():
-    """Task 2: layers, cells and learning rates, and the model that the report ends with."""
-    return drawn({"rows": measured(ADV_ROWS)})
-
-
-def measured(rows):
-    """Train those of `rows` that ROWS has, and judge them."""
-    plan, found = planned(), []
-    calls = {row: plan[f"row {row}"] for row in ROWS if row in rows}
-    conduct(calls)
-    for row, by_arm in calls.items():
-        arms = {
-            arm: (label, records(by_arm[arm])) for arm, (label, _) in trials.arms(ROWS[row]).items()
+    def describe():
+        groups = []
+        for cell, by_layers in adders.items():
+            save_first_proven(by_layers, FIGURES / f"proven_{cell.lower()}.npz")
+            for layers, submitted in by_layers.items():
+                groups.append(
+                    {
+                        "label": trials.describe({"cell": cell, "layers": layers}),
+                        "cell": cell,
+                        "runs": [describe_proof_run(adder) for adder in submitted],
+                    }
+                )
+        return {
+            "picture": "proof.png",
+            "groups": groups,
+            "portraits": [{"name": name} | run.result() for name, run in portraits.items()],
         }
-        found.append(report.of_row(row, ROWS[row], arms) | {"settings": ROWS[row]})
-        print(f"row {row}, {found[-1]['title']}: {found[-1]['verdict']}")
-    return found
+
+    return Part("proof", runs, describe)
 
 
-def exact_main():
-    """Beyond the report: accuracy against carry chains, numbers of a million digits, and the proof."""
-    plan, part = (
-        {name: by_arm for name, by_arm in planned().items() if not name.startswith("row ")},
-        {},
+def for_the_proof(cell):
+    """What pictures call an adder of this cell that was trained for the proof."""
+    return f"{cell}, trained for the proof"
+
+
+def first_adders(by_layers):
+    """The submitted adders with the fewest layers."""
+    return by_layers[min(by_layers)]
+
+
+def describe_proof_run(submitted):
+    """What results.json has of an adder that was trained for the proof."""
+    decision = submitted.deciding.result()
+    seconds = submitted.training.result()["seconds"] + decision["seconds"]
+    return decision | {"seed": submitted.seed, "seconds": seconds}
+
+
+def save_first_proven(by_layers, path):
+    """Save the first adder that is proven, of those with the fewest layers."""
+    for submitted in first_adders(by_layers):
+        if submitted.deciding.result()["verdict"] == "proven":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pt.save(pt.adder_of(**submitted.adder.result()), path)
+            return
+
+
+def submit_stress(pool):
+    """Submit adders of STRESSED, and the first cell's for the proof, to pairs with long carry
+    chains."""
+    groups = {}
+    for name, experiment in STRESSED.items():
+        adders = submit_adders(pool, name, experiment)
+        groups[name] = [adder.adder for adder in adders.values()]
+    for cell, by_layers in list(submit_proven_adders(pool).items())[:1]:
+        groups[for_the_proof(cell)] = [submitted.adder for submitted in first_adders(by_layers)[:5]]
+    run = pool.submit(
+        trials.stress, groups, sorted(CHAINS), CHAIN_PAIRS, title="stress", seconds=5.0
     )
-    conduct(plan)
-    stressed, proven, groups = {name: adders(plan[name]) for name in STRESSED}, {}, []
-    for cell in PROVEN_SEEDS:
-        by_layers = plan[f"for the proof, {cell}"]
-        for layers, calls in by_layers.items():
-            groups.append(
-                {"label": f"{cell}, {trials.describe('layers', layers)}", "runs": records(calls)}
-            )
-        if found := adders(by_layers):
-            proven[f"a proven {cell}"] = found
-    if stressed and CHAINS:
-        part["stress"] = trials.stress(
-            stressed | dict(list(proven.items())[:1]), sorted(CHAINS), CHAIN_PAIRS
-        )
-    if proven and LENGTHS:
-        part["lengths"] = trials.lengths(next(chain(*proven.values())), LENGTHS) | {
-            "peers": report.PEERS
-        }
-    if groups:
-        shown = dict(list(stressed.items())[:1]) | proven
-        portraits = [{"name": name} | trials.portrait(found[0]) for name, found in shown.items()]
-        part["proof"] = {"picture": "proof.png", "groups": groups, "portraits": portraits}
-    part = drawn(part)
-    for model, *_ in proven.values():
-        torch.save(model.state_dict(), FIGURES / f"proven_{type(model.rnn).__name__.lower()}.pt")
-    return part
+
+    def describe():
+        return {"picture": "stress.png"} | run.result()
+
+    return Part("stress", [run], describe)
 
 
-def cost_main():
-    """Row 10: the time of a training step, on each device."""
-    calls = planned().get("row 10", {})
-    conduct({"row 10": calls})
-    ms = {on: records(of_one)[0]["ms"] for on, of_one in calls.items()}
-    kinds = {device: pool.machine(device)["device"] for device, _ in calls}
-    return drawn({"cost": report.of_costs(ms, kinds)} if calls else {})
+def submit_lengths(pool):
+    """Submit the first adder for the proof to numbers of each of LENGTHS."""
+    by_layers = next(iter(submit_proven_adders(pool).values()))
+    adder = first_adders(by_layers)[0].adder
+    run = pool.submit(trials.add_long_numbers, adder, LENGTHS, title="lengths", seconds=15.0)
+
+    def describe():
+        return {"peers": report.PEERS} | run.result()
+
+    return Part("lengths", [run], describe)
 
 
-def decided():
-    """Every adder that was trained, each once, decided: in groups, a row or a recipe each."""
-    groups, seen = [], set()
-    for name, by_arm in planned().items():
-        new = {
-            pool.key(call): call for call in chain(*by_arm.values()) if pool.key(call) not in seen
-        }
-        seen |= new.keys()
-        fewer = any(
-            call.settings.get("batch_size", report.PAIRS) < report.PAIRS for call in new.values()
-        )
-        groups.append(
-            (name, [record for record in records(new.values()) if "decided" in record], fewer)
-        )
-    return drawn({"decided": trials.count_decided(groups)})
+# --- Waiting for the parts, and the results.
+
+PAGE_EVERY = 10  # seconds, at most, between two writes of the page that follows the run
 
 
-def loss_draw(model, path=None):
-    """Draw loss and accuracy of a model that `train` trained, ValueError if not: saved to `path`, or shown for None."""
-    if not getattr(model, "curves", None):
-        raise ValueError("model has no curves to draw: train it first")
-    pictures.draw_run(model.curves, path)
+def print_header(parts, pool):
+    """Say what will be run, by whom, for about how long, and where to look."""
+    runs = {run for part in parts for run in part.runs}
+    cached = [run for run in runs if run.done()]
+    minutes = sum(run.seconds for run in runs if not run.done()) / WORKERS / 60
+    print(f"To run: {', '.join(part.name for part in parts) or 'nothing'}.")
+    print(f"{len(runs)} runs, {len(cached)} of them cached in {CACHE.name}/, on {DEVICE}.")
+    print(f"Shared by {pool.workers}: about {minutes:.0f} minutes.")
+    print(f"Pictures, and a page that follows the run: {FIGURES / 'index.html'}")
 
 
-def drawn(part):
-    """Draw a part of the results; returns it as results.json will have it."""
-    part = pool.plain(part)
-    pictures.draw(part, FIGURES)
-    return part
+def finish(parts, pool, merged):
+    """Wait for the parts; each is judged, drawn, said and on the page when its last run has ended.
+
+    `merged` is what results.json had: a part that is run replaces its own there, the rest stays.
+    """
+    began = time.monotonic()
+    page_due = began
+    waiting = list(parts)
+    try:
+        while True:
+            ended = [part for part in waiting if all(run.done() for run in part.runs)]
+            for part in ended:
+                waiting.remove(part)
+                merge(merged, part, pool)
+            if ended or not waiting:
+                merged["made"] = describe_whole_run(parts, pool, time.monotonic() - began)
+                write_results(merged)
+            if not waiting:
+                break
+            if ended or time.monotonic() >= page_due:
+                running = {"names": [part.name for part in waiting], "share": pool.share}
+                page.write(merged, FIGURES, running | {"at": time.strftime("%H:%M:%S")})
+                page_due = time.monotonic() + PAGE_EVERY
+            pool.wait()
+    finally:
+        page.write(merged, FIGURES)
+
+
+def merge(merged, part, pool):
+    """Put a finished part into the results, by what it was made, and say its verdict."""
+    described = part.describe()
+    described["made"] = pool.machine(DEVICE) | describe_work(part.runs) | {"workers": pool.workers}
+    described = results.plain(described)
+    if part.name in EXPERIMENTS:
+        merged["experiments"][part.name] = described
+    else:
+        merged[part.name] = described
+    pool.print(f"{part.name}: {described.get('verdict', 'done')}")
+
+
+def write_results(merged):
+    """Count and judge over all parts, draw what is new, and write results.json."""
+    merged["names"] = list(EXPERIMENTS)
+    merged["rule"] = report.RULE
+    merged["decided"] = results.plain(report.count_decided(merged))
+    merged["verdicts"] = results.plain(report.overview(merged))
+    merged["pictures"] = pictures.draw(merged, FIGURES)
+    results.write(merged, FIGURES / "results.json")
+
+
+def describe_work(runs):
+    """How many runs there were, how many of them cached, and their seconds of work."""
+    runs = set(runs)
+    return {
+        "runs": len(runs),
+        "cached": sum(run.cached for run in runs),
+        "seconds": sum(run.result()["seconds"] for run in runs),
+    }
+
+
+def describe_whole_run(parts, pool, seconds):
+    """What results.json says of this start of the script."""
+    runs = {run for part in parts for run in part.runs if run.done()}
+    work = describe_work(runs)
+    return pool.machine(DEVICE) | {
+        "cores": os.cpu_count(),
+        "workers": pool.workers,
+        "seconds": seconds,
+        "work_seconds": work["seconds"],
+        "runs": work["runs"],
+        "cached": work["cached"],
+        "ran": [part.name for part in parts],
+    }
 
 
 def draw():
     """Make every picture and the page again from results.json."""
-    results = json.loads((FIGURES / "results.json").read_text(encoding="utf-8"))
-    pictures.draw(results, FIGURES)
-    page.write(results, FIGURES / "README.md")
+    merged = results.read(FIGURES / "results.json")
+    merged["pictures"] = pictures.draw(merged | {"pictures": {}}, FIGURES)
+    results.write(merged, FIGURES / "results.json")
+    page.write(merged, FIGURES)
 
 
-def main():
-    """Run all parts, all their calls at once so that no worker waits for a part's last run; write results and page."""
-    began = time.monotonic()
-    taken_over = conduct(planned())
-    rows = pt_main()["rows"] + pt_adv_main()["rows"]
-    results = dict.fromkeys([*pictures.PARTS, "lengths"]) | exact_main() | cost_main() | decided()
-    results |= drawn(
-        {"verdicts": report.overview(rows + [results["cost"]] * bool(results["cost"]))}
-    )
-    made = pool.machine(DEVICE) | {
-        "cores": os.cpu_count(),
-        "workers": SCHEDULER or f"{WORKERS} workers",
-        "taken_over": taken_over,
-        "calls": len(finished),
-        "work_seconds": sum(record["seconds"] for record in finished.values()),
-        "seconds": time.monotonic() - began,
-    }
-    results = pool.plain({"made": made, "rule": report.RULE}) | {"rows": rows} | results
-    pool.write(results, FIGURES / "results.json")
-    page.write(results, FIGURES / "README.md")
-    print(f"Done in {made['seconds'] / 60:.1f} minutes: see {FIGURES.name}/README.md")
+def loss_draw(model, path=None):
+    """Draw loss and accuracy of a model that `train` trained, ValueError if not.
 
+    Saved to `path`; given none, it is shown, or, where there is no screen, saved into FIGURES, and
+    where is said.
+    """
+    if not model.loss_history:
+        raise ValueError("model has no history to draw: train it first")
+    if path is None and matplotlib.get_backend().lower() == "agg":
+        FIGURES.mkdir(parents=True, exist_ok=True)
+        path = FIGURES / "loss_draw.png"
+        print(f"No screen: see {path}")
+    pictures.draw_run(model.loss_history, model.accuracy, model.evaluated_at, path)
+
+
+NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("Stopped. Finished runs are kept: run it again to go on.")
-    except BrokenProcessPool:
-        sys.exit(
-            "A worker process was ended from outside (out of memory?). Finished runs are kept."
-        )
-    except (ValueError, OSError) as error:
-        sys.exit(f"Error: {error}" + ". Finished runs are kept." * isinstance(error, OSError))
+        sys.exit("Stopped. Finished runs are cached: run it again to go on.")
+    except (PoolError, results.ResultsError) as error:
+        sys.exit(f"Error: {error}")
+    except OSError as error:
+        if error.errno not in NO_DISK:
+            raise
+        sys.exit(f"Error: {error}. Finished runs are cached: run it again to go on.")

@@ -1,5 +1,78 @@
 """Which sums a trained adder gets wrong: none, of any length (`prove`), or this one (`refute`)."""
 
-from exact.proof import decide, prove, refute, train_proven
+from typing import NamedTuple
 
-__all__ = ["decide", "prove", "refute", "train_proven"]
+import pt
+from exact.intervals import CannotProve
+from exact.proof import prove, train_proven
+from exact.refute import WIDTHS, refute
+
+__all__ = ["CannotProve", "Decision", "decide", "prove", "refute", "train_proven"]
+
+
+class Decision(NamedTuple):
+    """What `decide` says of an adder; as a string: proven, undecided, or the sum that is wrong."""
+
+    verdict: str  # "proven", "wrong" or "undecided"
+    pair: tuple | None = None  # where wrong: two numbers,
+    digits: int | None = None  # those of the longer one,
+    answer: int | None = None  # what the adder says is their sum,
+    share: float | None = None  # and the share of random pairs that end as they do
+    margin: float | None = None  # the least worst-case margin, or NaN, where `prove` was asked
+    reason: str | None = None  # where undecided: why it could not be proven
+
+    def __str__(self):
+        if self.pair is None:
+            return self.verdict
+        number_1, number_2 = self.pair
+        return f"{number_1} + {number_2} gives {self.answer}, not {number_1 + number_2}"
+
+
+def decide(model):
+    """A verdict on an adder of any cell, a `Decision`.
+
+    It is proven correct for every two numbers, or wrong on a pair, or undecided: no counterexample,
+    and no proof either, as of a cell that `prove` cannot take.
+    """
+    counterexample = refute(model, widths=WIDTHS[:1])
+    if counterexample:
+        return describe_wrong(model, counterexample)
+    margin = None
+    try:
+        proof = prove(model)
+    except CannotProve as error:
+        reason = str(error)
+    else:
+        margin = proof.margin
+        if proof.proven:
+            return Decision("proven", margin=margin)
+        reason = explain(proof)
+    counterexample = refute(model, widths=WIDTHS[1:])
+    if counterexample:
+        return describe_wrong(model, counterexample, margin)
+    return Decision("undecided", margin=margin, reason=reason)
+
+
+def describe_wrong(model, pair, margin=None):
+    """The `Decision` on an adder that adds `pair` wrong."""
+    answer = pt.add(model, *pair)
+    place = 0
+    while answer // 10**place % 10 == sum(pair) // 10**place % 10:
+        place += 1
+    return Decision(
+        verdict="wrong",
+        pair=pair,
+        digits=len(str(max(pair))),
+        answer=answer,
+        share=100.0 ** -(place + 1),
+        margin=margin,
+    )
+
+
+def explain(proof):
+    """Why a `Proof` that is none is none, in words."""
+    if proof.margin > 0:
+        return "the interval bounds still grow after all rounds"
+    digit_1, digit_2, carry = proof.fails_at
+    where = f"digits {digit_1} and {digit_2} after carry {carry}"
+    return f"the worst-case margin is {proof.margin:.2f} at {where}"

@@ -1,254 +1,430 @@
-"""One long call each, a dict of settings in, a record out: train an adder, prove one, time a step.
+"""How an adder is trained, as `Settings`, and the runs: one long call each, plain values out.
 
-A record is a dict of plain values with `said`, the result in a line, and, where an adder was made, its `weights`.
-`progress(share, line)` is called now and then with how much is done. The same settings give the same record again on
-the same kind of machine, but for its times. The last functions here take finished adders and look at them.
+A run's function takes its arguments and `progress(share, line)`, which it calls now and then with
+how much is done and a line to print, and returns a dict of plain values and tensors. The same
+arguments give the same result again on the same kind of machine, but for its times.
 """
 
+import dataclasses
+import difflib
 import itertools
+import math
+import statistics
+import sys
 import time
+import traceback
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 import data
+import exact
 import pt
-from exact import proof
 from recurrence import run_layers
 
 # The settings that `pt.train` takes too.
-TRAINING = ("digitlen", "batch_size", "test_size", "measure_every", "pairs", "stop_after")
+TRAINING = (
+    "digitlen",
+    "batch_size",
+    "test_size",
+    "eval_every",
+    "pairs",
+    "stop_after_perfect",
+)
+OPTIMIZERS = ("Adam", "AdamW", "SGD")
+
+# What a cached run's name leaves out. A new field of `Settings` joins with the value that trains as
+# before there was the field: so it trains nothing again.
+NOT_IN_CACHE_KEY = {
+    "hidden": 64,
+    "embedding": 32,
+    "optimizer": "Adam",
+    "momentum": 0.0,
+    "pairs": "uniform",
+    "stop_after_perfect": None,
+    "device": "cpu",
+}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be; the message names the field and its value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How one adder is trained and tested. Raises SettingsError, naming it, for a bad field."""
+
+    digitlen: int  # digits of the numbers to add
+    cell: str  # a name in pt.CELLS: "RNN" (tanh), "GRU" or "LSTM", or one of your own
+    layers: int  # layers of that cell
+    hidden: int = 64  # hidden units of each layer
+    embedding: int = 32  # numbers that stand for one digit
+    lr: float  # learning rate
+    optimizer: str = "Adam"  # "Adam", "AdamW" or "SGD"
+    momentum: float = 0.0  # of SGD alone
+    steps: int  # training steps, at most
+    batch_size: int  # pairs of numbers in one step
+    test_size: int  # fresh pairs for each evaluation of the accuracy
+    eval_every: int  # steps from one evaluation to the next
+    pairs: str = "uniform"  # to train on: "uniform", as in the report, or "long-carry"
+    stop_after_perfect: int | None = None  # end after this many evaluations at 1.0 in a row
+    seed: int = 0  # of the weights, of the pairs to train on and of those to test on
+    device: str = "cpu"  # where it is trained: "cpu", "cuda", "cuda:1"
+
+    def __new__(cls, **fields):
+        """Refuse a field that there is not, by its name and value."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name, value in fields.items():
+            if name not in known:
+                raise SettingsError(
+                    f"Settings has no field {name!r} ({name}={value!r}){hint(name, known)}"
+                )
+        return super().__new__(cls)
+
+    def __post_init__(self):
+        """Check every field."""
+        for name, value in vars(self).items():
+            if not isinstance(value, str) and hasattr(value, "__len__"):
+                raise SettingsError(
+                    f"{name} must be one value, got {value!r}: "
+                    f"to compare several, compare(settings, SEEDS, {name}=[...])"
+                )
+        try:
+            data.check_at_least("layers", self.layers, 1)
+            data.check_at_least("hidden", self.hidden, 1)
+            data.check_at_least("embedding", self.embedding, 1)
+            data.check_at_least("seed", self.seed, 0)
+            pt.check_training(self.steps, **{name: getattr(self, name) for name in TRAINING})
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        check_one_of("cell", self.cell, pt.CELLS)
+        check_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        check_number("lr", self.lr)
+        check_number("momentum", self.momentum)
+        if self.lr <= 0:
+            raise SettingsError(f"lr must be above 0, got {self.lr!r}")
+        if not 0 <= self.momentum < 1:
+            raise SettingsError(f"momentum must be from 0 to below 1, got {self.momentum!r}")
+        if self.momentum and self.optimizer != "SGD":
+            raise SettingsError(
+                f"momentum is SGD's alone, got momentum={self.momentum!r} "
+                f"with optimizer={self.optimizer!r}"
+            )
+        try:
+            torch.device(self.device)
+        except (RuntimeError, TypeError):
+            raise SettingsError(
+                f"device must be one such as 'cpu' or 'cuda:1', got {self.device!r}"
+            ) from None
+
+    def cache_key(self):
+        """What tells a cached run: every field but those that are as in `NOT_IN_CACHE_KEY`."""
+        return {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in NOT_IN_CACHE_KEY or value != NOT_IN_CACHE_KEY[name]
+        }
+
+
+def hint(name, known):
+    """ ", did you mean ...?" where one of the `known` names is close to `name`, or nothing."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def check_one_of(name, value, known):
+    """Raise SettingsError, naming the field, unless `value` is one of the texts `known`."""
+    if not isinstance(value, str) or value not in known:
+        raise SettingsError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def check_number(name, value):
+    """Raise SettingsError, naming the field, unless `value` is a finite number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+        raise SettingsError(f"{name} must be a finite number, got {value!r}")
+
+
+class Variant(NamedTuple):
+    """One of the things that an experiment compares."""
+
+    label: str  # what it differs in, in words; "" where nothing is compared
+    settings: tuple  # `Settings`, one a seed
+
+
+class Experiment(NamedTuple):
+    """What `compare` makes."""
+
+    compared: tuple  # the fields that are compared
+    variants: tuple  # `Variant`s
+
+
+def compare(settings, seeds, **values):
+    """An `Experiment`: `settings`, with each of the `values` of a field, trained with each of
+    `seeds`.
+
+    compare(SIMPLE, SEEDS, layers=[1, 2, 3]) has three variants. More than one field compared at
+    once is one variant for each combination; none at all is one variant. Raises SettingsError,
+    naming field and value, for what cannot be.
+    """
+    listed = {field: listed_values(field, of_field) for field, of_field in values.items()}
+    if "seed" in listed:
+        raise SettingsError(f"seed={values['seed']!r}: the seeds are compare's second argument")
+    seeds = listed_values("seeds", seeds)
+    variants = []
+    for combination in itertools.product(*listed.values()):
+        chosen = dict(zip(listed, combination, strict=True))
+        of_seeds = [dataclasses.replace(settings, **chosen, seed=seed) for seed in seeds]
+        variants.append(Variant(describe(chosen), tuple(of_seeds)))
+    return Experiment(tuple(listed), tuple(variants))
+
+
+def listed_values(field, values):
+    """The values to compare as a list of Python's own, each once. Raises SettingsError if they are
+    none."""
+    if hasattr(values, "tolist"):  # an array
+        values = values.tolist()
+    if not isinstance(values, (list, tuple, range)) or len(values) == 0:
+        raise SettingsError(
+            f"{field} must be a list of at least one value to compare, got {values!r}"
+        )
+    return list(dict.fromkeys(values))
+
+
+def describe(chosen):
+    """Settings in words: "3 layers", "GRU, 1 layer", and others by their name, "lr 0.01"."""
+    words = []
+    for field, value in chosen.items():
+        if field == "layers":
+            words.append("1 layer" if value == 1 else f"{value} layers")
+        elif field == "cell":
+            words.append(value)
+        elif isinstance(value, float):
+            words.append(f"{field} {value:.3g}")
+        else:
+            words.append(f"{field} {value}")
+    return ", ".join(words)
+
+
+def end_at_the_readers_line(kind, error, trace):
+    """A `sys.excepthook`: the traceback of a bad setting ends at the line where it stands."""
+    shown = traceback.TracebackException(kind, error, trace)
+    if issubclass(kind, SettingsError):
+        while shown.stack[-1].filename in (__file__, dataclasses.__file__, "<string>"):
+            shown.stack.pop()
+    print("".join(shown.format()), end="", file=sys.stderr)
+
+
+def expected_steps(settings):
+    """About how many steps a training takes before it may stop."""
+    return settings.steps * (0.6 if settings.stop_after_perfect else 1)
+
+
+def expected_seconds(settings):
+    """About how many seconds a training takes on one core of 2026: for the order and the bar."""
+    evaluated = 0.4 * settings.test_size / settings.eval_every
+    ms = 0.4 + 1.1e-3 * (settings.batch_size + evaluated) * settings.digitlen
+    of_cell = {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}.get(settings.cell, 3)
+    return 1e-3 * expected_steps(settings) * settings.layers * of_cell * ms
+
+
+def expected_seconds_for_proof(cell, layers):
+    """The same of a training for the proof."""
+    return 0.7 * layers**2 if cell == "RNN" else 4.0 * layers**1.9
+
+
+# --- What a finished run says of itself.
+
+
+def describe_training(training):
+    """ "first 100% at step 290, 0.99 at the end; " of a trained adder."""
+    if training["error"]:
+        return f"ended early: {training['error']}; "
+    accuracy = training["accuracy"]
+    first = "never 100%"
+    if 1.0 in accuracy:
+        first = f"first 100% at step {training['steps'][accuracy.index(1.0)]}"
+    return f"{first}, {accuracy[-1]:g} at the end; "
+
+
+def describe_proof_training(training):
+    """ "trained in 3.1 s; " of an adder that was trained for the proof."""
+    return f"trained in {training['seconds']:.1f} s; "
+
+
+def describe_times(times):
+    """ "12.3 ms a training step"."""
+    return f"{statistics.median(times['ms']):.1f} ms a training step"
+
+
+# --- Runs.
 
 
 def train_adder(settings, progress):
-    """Train one new adder as `settings` say, and decide it.
+    """Train one new adder as its `Settings` say.
 
-    `settings`: cell, layers, lr (of Adam), digitlen, steps, batch_size, test_size, measure_every, pairs, stop_after,
-    seed, device. The record has the curves of `pt.train`, ms_per_step (measurements included), `right`: whether it
-    was at 1.0 at the end, `error`: None, or what ended it early, and its `proof.Decision`, in words as `decided`.
-    Raises ValueError as `check`.
+    Returns {"loss": [one a step], "accuracy": [one an evaluation], "steps": [those of the
+    evaluations], "error": None or what ended it early, "ms_per_step": evaluations included,
+    "adder": its cell and weights}.
     """
-    check(train_adder, settings, [settings["seed"]])
-    pt.seed_everything(settings["seed"])
+    pt.seed_everything(settings.seed)
     began = time.perf_counter()
-    model = pt.Adder(settings["cell"], settings["layers"]).to(settings["device"])
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"], fused=True)
-    expected = expected_steps(settings)
+    model = pt.Adder(settings.cell, settings.layers, settings.hidden, settings.embedding)
+    model.to(settings.device)
+    if settings.optimizer == "SGD":
+        optimizer = torch.optim.SGD(
+            model.parameters(), lr=settings.lr, momentum=settings.momentum, fused=True
+        )
+    else:
+        of_name = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[settings.optimizer]
+        optimizer = of_name(model.parameters(), lr=settings.lr, fused=True)
+    steps = expected_steps(settings)
 
     def log(line):
-        progress(min(1.0, len(model.curves["loss"]) / expected), line)
+        progress(min(1.0, len(model.loss_history) / steps), line)
 
-    error, chosen = None, {name: settings[name] for name in TRAINING}
+    error = None
+    chosen = {name: getattr(settings, name) for name in TRAINING}
     try:
-        pt.train(settings["steps"], model, optimizer, settings["device"], log=log, **chosen)
+        pt.train(settings.steps, model, optimizer, settings.device, log=log, **chosen)
     except FloatingPointError as stopped:
         error = str(stopped)
-    curves, seconds = model.curves, time.perf_counter() - began
-    steps, found = len(curves["loss"]), proof.decide(model)
-    said = f"ended early: {error}"
-    if not error:
-        first = (
-            curves["measured_at"][curves["accuracy"].index(1.0)]
-            if 1.0 in curves["accuracy"]
-            else None
-        )
-        said = f"100% from step {first}" if first else "never 100%"
-        said += f", loss {curves['loss'][-1]:.3g} and accuracy {curves['accuracy'][-1]:g} at step {steps}"
-    return (
-        curves
-        | found._asdict()
-        | {
-            "decided": str(found),
-            "error": error,
-            "right": curves["accuracy"][-1:] == [1.0],
-            "ms_per_step": 1e3 * seconds / max(1, steps),
-            "said": f"{said}, {seconds:.1f} s, {found}",
-            "weights": model.cpu().state_dict(),
-        }
-    )
-
-
-def prove_adder(settings, progress):
-    """Train an adder of `cell`, `layers`, `seed`, `device` for the proof and decide it. No accuracy is measured."""
-    model, proved = proof.train_proven(
-        settings["layers"], settings["seed"], settings["cell"], settings["device"]
-    )
-    found = proof.Decision("proven") if proved.proven else proof.decide(model)
-    return found._asdict() | {
-        "decided": str(found),
-        "proven": proved.proven,
-        "margin": proved.margin,
-        "fails_at": proved.fails_at,
-        "right": False,
-        "said": f"{found}, least margin {proved.margin:.2f}",
-        "weights": model.cpu().state_dict(),
+    seconds = time.perf_counter() - began
+    return {
+        "loss": model.loss_history,
+        "accuracy": model.accuracy,
+        "steps": model.evaluated_at,
+        "error": error,
+        "ms_per_step": 1e3 * seconds / max(1, len(model.loss_history)),
+        "adder": plain_adder(model),
     }
 
 
-def time_step(settings, progress):
-    """Time a step of the simple adder at `digitlen`, 100 pairs, on `device`: `ms` of three, after one for nothing."""
-    pt.seed_everything(settings["seed"])
-    device, digitlen, ms = torch.device(settings["device"]), settings["digitlen"], []
+def train_for_proof(cell, layers, seed, device, progress):
+    """Train an adder for the proof: {"adder": its cell and weights}. No accuracy is evaluated."""
+    pt.seed_everything(seed)
+    model, _ = exact.train_proven(layers, seed, cell, device)
+    return {"adder": plain_adder(model)}
+
+
+def decide_adder(adder, progress):
+    """What `exact.decide` says of an adder: the fields of its `Decision`, and it in words,
+    "decided"."""
+    decision = exact.decide(pt.adder_of(**adder))
+    return decision._asdict() | {"decided": str(decision)}
+
+
+def get_adder(training):
+    """The adder alone, out of the result of its training."""
+    return training["adder"]
+
+
+def plain_adder(model):
+    """An adder as a result holds it: {"cell": its name, "weights": its state_dict on the CPU}."""
+    weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    return {"cell": model.cell, "weights": weights}
+
+
+def time_step(digitlen, device, progress):
+    """Time a training step of the simple adder at `digitlen`, 100 pairs, on `device`.
+
+    Returns {"ms": [three times]}, after one step for nothing.
+    """
+    pt.seed_everything(0)
+    device = torch.device(device)
     model = pt.Adder().to(device)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     numbers = data.gen_data_batch(100, 0, 10**digitlen - 1)
     batch = pt.to_tensors(data.prepare_batch(*numbers, maxlen=digitlen + 1), device)
+    ms = []
     for _ in range(4):
-        start = time.perf_counter()
+        began = time.perf_counter()
         pt.training_step(model, optimizer, *batch)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        ms.append(1e3 * (time.perf_counter() - start))
-    return {"ms": ms[1:], "said": f"{np.median(ms[1:]):.1f} ms a training step"}
+        ms.append(1e3 * (time.perf_counter() - began))
+    return {"ms": ms[1:]}
 
 
-# --- Settings: of one call, and of a row of calls.
+def stress(groups, chains, count, progress):
+    """The accuracy of adders on `count` pairs of 1000 digits for each longest carry chain.
 
-
-def check(function, settings, seeds):
-    """About how many seconds a call takes on one core of 2026, for the order of the runs and the bar.
-
-    Raises ValueError, naming it, for a setting or a seed that it cannot work with.
+    `groups` is {name: [adder, ...]}, as `plain_adder` has them; `chains` are in ascending order.
+    Returns {"chains", "pairs": count, "adders": [{"name", "accuracy": one list an adder, one value
+    a chain}]}.
     """
-    for seed in seeds:
-        data.check_at_least("seed", seed, 0)
-    if function is time_step:
-        data.check_at_least("digitlen", settings["digitlen"], 1)
-        return 1.8e-3 * settings["digitlen"]
-    cell, layers = settings["cell"], settings["layers"]
-    pt.Adder(cell, layers)
-    if function is train_adder:
-        pt.check_training(settings["steps"], **{name: settings[name] for name in TRAINING})
-        if not isinstance(settings["lr"], (int, float)) or not settings["lr"] > 0:
-            raise ValueError(f"lr must be a number above 0, got {settings['lr']!r}")
-        pairs = settings["batch_size"] + 0.4 * settings["test_size"] / settings["measure_every"]
-        ms = 0.4 + 1.1e-3 * pairs * settings["digitlen"]
-        return (
-            1e-3
-            * expected_steps(settings)
-            * layers
-            * {"RNN": 1, "GRU": 2.9, "LSTM": 2.3}[cell]
-            * ms
-        )
-    return 0.7 * layers**2 if cell == "RNN" else 4.0 * layers**1.9
+    data.random.seed(0)
+    digitlen = max([1000, *chains])
+    batches = [data.chain_batch(count, digitlen, chain) for chain in chains]
+    digits_1, digits_2, sums = map(np.concatenate, zip(*batches, strict=True))
+    measured = []
+    for name, adders in groups.items():
+        accuracy = []
+        for adder in adders:
+            answers = pt.add_digits(pt.adder_of(**adder), digits_1, digits_2)
+            correct = (answers == sums).all(1).reshape(len(chains), count)
+            accuracy.append(correct.mean(1).tolist())
+        measured.append({"name": name, "accuracy": accuracy})
+    return {"chains": list(chains), "pairs": count, "adders": measured}
 
 
-def expected_steps(settings):
-    """About how many steps a run takes before it may stop."""
-    return settings["steps"] * (0.6 if settings["stop_after"] else 1)
+def add_long_numbers(adder, counts, progress):
+    """How many sums of each length an adder gets correct, and how fast.
 
-
-def arms(row):
-    """{arm: (label, settings)} of a row: an arm is the value of what is compared, a tuple if several fields are.
-
-    What is a list is compared; without one, the one arm is None, its label "". Raises ValueError for an empty list.
+    `counts` is {digits: how many long-carry pairs}; 999...9 + 1 is added at each. Returns
+    {"trained_at": digits, "lengths": [{"length", "kind", "pairs", "correct",
+    "digits_per_second"}]}.
     """
-    fields, found = (
-        [field for field, value in row.items() if isinstance(value, list) and field != "seeds"],
-        {},
-    )
-    for field in (*fields, "seeds"):
-        if not row[field]:
-            raise ValueError(f"{field} must hold at least one value, got {row[field]!r}")
-    fixed = {field: value for field, value in row.items() if field != "seeds"}
-    for values in itertools.product(*(row[field] for field in fields)):
-        arm = values[0] if len(values) == 1 else values or None
-        found[arm] = ", ".join(map(describe, fields, values)), fixed | dict(zip(fields, values))
-    return found
-
-
-def describe(field, value):
-    """A setting in words: "3 layers", "GRU", and others by their name, "lr 0.01"."""
-    if field == "layers":
-        return f"{value} layer{'s' * (value != 1)}"
-    if field == "cell":
-        return value
-    return f"{field} {value:.3g}" if isinstance(value, float) else f"{field} {value}"
-
-
-# --- Finished adders, looked at.
-
-
-def stress(adders, chains, count):
-    """The accuracy of `adders`, {name: models}, at most five each, on `count` pairs for each longest carry chain."""
     data.random.seed(0)
-    by_chain = [data.chain_batch(count, max([1000, *chains]), chain) for chain in chains]
-    *pairs, sums = map(np.concatenate, zip(*by_chain))
-    found = []
-    for name, models in adders.items():
-        right = [
-            (pt.add_digits(model, *pairs) == sums).all(1).reshape(len(chains), count)
-            for model in models[:5]
-        ]
-        found.append({"name": name, "accuracy": [of_model.mean(1).tolist() for of_model in right]})
-    return {"picture": "stress.png", "chains": chains, "pairs": count, "adders": found}
-
-
-def lengths(model, counts):
-    """How many sums of each length `model` gets right, and how fast: `counts` is {digits: carry-heavy pairs}."""
-    data.random.seed(0)
+    model = pt.adder_of(**adder)
     tests = []
     for length, count in sorted(counts.items()):
         nines = data.with_sums(np.full((1, length), 9), np.eye(1, length))
-        batches = {"carry-heavy": data.carry_rich_batch(count, length), "999...9 + 1": nines}
+        batches = {"long-carry": data.long_carry_batch(count, length), "999...9 + 1": nines}
         for kind, (digits_1, digits_2, sums) in batches.items():
-            start = time.perf_counter()
+            began = time.perf_counter()
             answer = pt.add_digits(model, digits_1, digits_2)
-            speed = answer.size / (time.perf_counter() - start)
-            right = int((answer == sums).all(1).sum())
-            about = {"length": length, "kind": kind, "pairs": len(sums)}
-            tests.append(about | {"right": right, "digits_per_second": speed})
-    return {"trained_at": proof.DIGITLEN, "lengths": tests}
+            speed = answer.size / (time.perf_counter() - began)
+            correct = int((answer == sums).all(1).sum())
+            tests.append(
+                {
+                    "length": length,
+                    "kind": kind,
+                    "pairs": len(sums),
+                    "correct": correct,
+                    "digits_per_second": speed,
+                }
+            )
+    return {"trained_at": exact.proof.DIGITLEN, "lengths": tests}
 
 
-def portrait(model):
-    """What the picture of a proof shows of `model`: the worst-case margins, and real states in the proof's boxes.
+def portray(adder, progress):
+    """What the picture of a proof shows of an adder: worst-case margins, real states in the bounds.
 
-    The states are W_hh h + b_hh of the top layer, of the two units that part the carries best, after each digit of 40
-    carry-heavy pairs of 100.
+    The states are W_hh h + b_hh of the top layer, of the two units that part the carries best,
+    after each digit of 40 long-carry pairs of 100. Returns {"margin": the least, "margins": (2,
+    10, 10), "units": two numbers, "bounds": for each carry the low and the high ends, "states":
+    for each carry (digits, 2)}.
     """
-    found = proof.prove(model)
+    model = pt.adder_of(**adder)
+    proof = exact.prove(model)
     data.random.seed(0)
-    num1, num2, sums = pt.to_tensors(
-        [digits[:, :-1] for digits in data.carry_rich_batch(40, 100)], "cpu"
-    )
+    pairs = [digits[:, :-1] for digits in data.long_carry_batch(40, 100)]
+    num1, num2, sums = pt.to_tensors(pairs, "cpu")
     h, _ = run_layers(model.rnn, model.pairs(), 10 * num1.T + num2.T, None)
     _, weight_hh, _, bias_hh = model.rnn.all_weights[-1]
     recurrent = (h @ weight_hh.T + bias_hh).detach()
     before = (sums - num1 - num2) % 10  # the carry into each position
     after = (num1 + num2 + before >= 10).T
-    low, high = found.boxes[-1][:, 0], -found.boxes[-1][:, 1]
+    low = proof.bounds[-1][:, 0]
+    high = -proof.bounds[-1][:, 1]
     gap = torch.maximum(low[1] - high[0], low[0] - high[1]) / (high - low).sum(0)
     units = gap.topk(2).indices
     return {
-        "margin": found.margin,
-        "margins": found.margins.tolist(),
+        "margin": proof.margin,
+        "margins": proof.margins.tolist(),
         "units": units.tolist(),
-        "boxes": [[low[carry, units].tolist(), high[carry, units].tolist()] for carry in (0, 1)],
+        "bounds": [[low[carry, units].tolist(), high[carry, units].tolist()] for carry in (0, 1)],
         "states": [recurrent[after == carry][:, units].tolist() for carry in (0, 1)],
     }
-
-
-def count_decided(groups):
-    """Every adder, decided, and counted: `groups` is [(name, [record], whether it trained on fewer pairs a step)].
-
-    "right": those whose accuracy was 1.0 at their last measurement. None where there are no adders.
-    """
-    found = []
-    for name, records, fewer in groups:
-        adders = [
-            {what: record[what] for what in ("right", "verdict", "decided", "digits")}
-            for record in records
-        ]
-        found += [{"name": name, "fewer_pairs": fewer, "adders": adders}] if adders else []
-    every = [adder for group in found for adder in group["adders"]]
-    verdicts = [adder["verdict"] for adder in every]
-    wrong = [adder["digits"] for adder in every if adder["right"] and adder["digits"]]
-    return found and {
-        "picture": "decided.png",
-        "groups": found,
-        "adders": len(every),
-        "right": sum(a["right"] for a in every),
-        "right_but_wrong": len(wrong),
-        "most_digits": max(wrong, default=0),
-    } | {verdict: verdicts.count(verdict) for verdict in ("wrong", "proven", "undecided")}

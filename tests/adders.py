@@ -1,25 +1,77 @@
-"""Adders trained for the proof, each once for all tests, and the states of any adder."""
+"""Adders that several tests look at, each trained once; their states, and sums to try them on."""
 
 import functools
 
 import torch
 
-from exact import proof
+import data
+import pt
+from exact import train_proven
 
-proven_adder = functools.cache(
-    proof.train_proven
-)  # (model, its proof): copy the model before you change it
+# (layers, seed, cell) of the adders that the tests of proofs look at.
+PROVEN = [(1, 0, "RNN"), (2, 0, "RNN"), (1, 0, "GRU"), (1, 0, "LSTM")]
+
+# (model, its proof) of (layers, seed, cell): copy the model before you change it.
+proven_adder = functools.cache(train_proven)
+
+
+@functools.cache
+def adder_trained_on_uniform_pairs(cell, layers, rate, steps):
+    """An adder trained as the report's, on uniform pairs of 10 digits: (model, best accuracy)."""
+    pt.seed_everything(0)
+    model = pt.Adder(cell, layers)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    accuracy = 0.0
+    for step in range(1, steps + 1):
+        digits = data.prepare_batch(*data.gen_data_batch(100, 0, 5 * 10**9), maxlen=11)
+        num1, num2, results = pt.to_tensors(digits, "cpu")
+        optimizer.zero_grad()
+        pt.cross_entropy(model(num1, num2), results).backward()
+        optimizer.step()
+        if step % 10 == 0:
+            accuracy = max(accuracy, pt.evaluate(model, "cpu", 10, 100))
+    return model, accuracy
 
 
 @torch.no_grad()
 def states(model, num1, num2):
-    """The states of an adder of any cell on digits (batch, digits): h after each digit, (digits, layers, batch, units).
+    """The states of an adder of any cell after each of `digits` digits, two (batch, digits).
 
-    Returns (h, c), c likewise for an LSTM, else None.
+    Returns (h, c): h (digits, layers, batch, units), c likewise of an LSTM, else None.
     """
-    hidden, found = None, []
+    hidden = None
+    after_each = []
     for place in range(num1.shape[1]):
         _, hidden = model.read(num1[:, place : place + 1], num2[:, place : place + 1], hidden)
-        found.append(hidden if isinstance(hidden, tuple) else (hidden,))
-    h, *c = (torch.stack(part) for part in zip(*found))
+        after_each.append(hidden if isinstance(hidden, tuple) else (hidden,))
+    h, *c = (torch.stack(part) for part in zip(*after_each, strict=True))
     return h, c[0] if c else None
+
+
+def wrong_digits(model, digits_1, digits_2, sums):
+    """How many digits of real sums come out wrong."""
+    return int((pt.add_digits(model, digits_1, digits_2) != sums).sum())
+
+
+def named_pairs(digitlen):
+    """Pairs of up to `digitlen` digits that test a rule, not luck: {name: (number_1, number_2)}."""
+    ones = (10**digitlen - 1) // 9  # 111...1
+    nines = 9 * ones
+    tens = 10 ** (digitlen - 1)
+    alternating = int(("90" * digitlen)[:digitlen])
+    mixed = int(("1234567890" * digitlen)[:digitlen])
+    return {
+        "0 + 0": (0, 0),
+        "999...9 + 1": (nines, 1),
+        "1 + 999...9": (1, nines),
+        "999...9 + 0": (nines, 0),
+        "999...9 + 999...9": (nines, nines),
+        "555...5 + 444...4": (5 * ones, 4 * ones),
+        "555...5 + 444...45": (5 * ones, 4 * ones + 1),
+        "9090... + 0909...": (alternating, nines - alternating),
+        "9090... + 0909... + 1": (alternating, nines - alternating + 1),
+        "a + a, a = 123456789012...": (mixed, mixed),
+        "10^k + 10^k": (tens, tens),
+        "10^k + (10^k - 1)": (tens, tens - 1),
+        "5 * 10^k + 5 * 10^k": (5 * tens, 5 * tens),
+    }

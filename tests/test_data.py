@@ -8,9 +8,9 @@ import torch
 
 import data
 from data import (
-    carry_rich_batch,
     chain_batch,
     gen_data_batch,
+    long_carry_batch,
     prepare_batch,
     results_converter,
     with_sums,
@@ -57,8 +57,10 @@ def test_random_numbers_of_every_size_against_python(digits):
         sizes = [draw.randint(1, digits) for _ in range(6)]
         a = [draw.randrange(10**size) for size in sizes[:3]]
         b = [draw.randrange(10**size) for size in sizes[3:]]
-        arrays = prepare_batch(a, b, [x + y for x, y in zip(a, b)], maxlen=digits + 1)
-        for array, numbers in zip(arrays, (a, b, [x + y for x, y in zip(a, b)])):
+        arrays = prepare_batch(a, b, [x + y for x, y in zip(a, b, strict=False)], maxlen=digits + 1)
+        for array, numbers in zip(
+            arrays, (a, b, [x + y for x, y in zip(a, b, strict=False)]), strict=False
+        ):
             assert results_converter(array) == numbers
             # Python's own arithmetic, digit by digit, on one number and a few positions
             for position in {0, digits // 2, digits}:
@@ -69,7 +71,7 @@ def test_pairs_are_in_range_and_summed():
     data.random.seed(0)
     numbers_1, numbers_2, results = gen_data_batch(500, 3, 7)
     assert set(numbers_1) == set(numbers_2) == {3, 4, 5, 6, 7}
-    assert results == [a + b for a, b in zip(numbers_1, numbers_2)]
+    assert results == [a + b for a, b in zip(numbers_1, numbers_2, strict=False)]
     assert gen_data_batch(1, 5, 5) == ([5], [5], [10])
 
 
@@ -84,7 +86,7 @@ def test_the_same_seed_draws_the_same_pairs():
 def longest_chain(digits_1, digits_2):
     """The most positions in a row that a carry goes into, counted as on paper."""
     carry = longest = current = 0
-    for a, b in zip(digits_1, digits_2):
+    for a, b in zip(digits_1, digits_2, strict=False):
         current = current + 1 if carry else 0
         longest = max(longest, current)
         carry = (int(a) + int(b) + carry) // 10
@@ -96,14 +98,16 @@ def test_chains_have_the_length_asked_for(chain):
     data.random.seed(0)
     digits_1, digits_2, _ = chain_batch(50, 40, chain)
     assert digits_1.max() <= 9 and digits_2.max() <= 9
-    assert {longest_chain(*pair) for pair in zip(digits_1, digits_2)} == {chain}
+    assert {longest_chain(*pair) for pair in zip(digits_1, digits_2, strict=False)} == {chain}
 
 
-def test_carry_rich_pairs_have_chains_of_every_length():
+def test_long_carry_pairs_have_chains_of_every_length():
     data.random.seed(0)
-    digits_1, digits_2, _ = carry_rich_batch(3000, 10)
+    digits_1, digits_2, _ = long_carry_batch(3000, 10)
     assert digits_1.shape == (3000, 11) and not digits_1[:, 10].any() and not digits_2[:, 10].any()
-    counts = np.bincount([longest_chain(*pair) for pair in zip(digits_1, digits_2)], minlength=11)
+    counts = np.bincount(
+        [longest_chain(*pair) for pair in zip(digits_1, digits_2, strict=False)], minlength=11
+    )
     assert (counts > 0).all() and counts[10] > 30
     propagates = (digits_1 + digits_2 == 9)[:, :10].mean()
     assert propagates == pytest.approx(
@@ -114,8 +118,11 @@ def test_carry_rich_pairs_have_chains_of_every_length():
 @pytest.mark.parametrize("length", [1, 2, 19, 20, 500, 5000])
 def test_sums_of_digit_arrays_against_python(length):
     data.random.seed(length)
-    numbers_1, numbers_2, results = map(results_converter, carry_rich_batch(10, length))
-    assert results == [a + b for a, b in zip(numbers_1, numbers_2)] and max(numbers_1) < 10**length
+    numbers_1, numbers_2, results = map(results_converter, long_carry_batch(10, length))
+    assert (
+        results == [a + b for a, b in zip(numbers_1, numbers_2, strict=False)]
+        and max(numbers_1) < 10**length
+    )
 
 
 def test_a_sum_of_two_million_digits():
@@ -136,8 +143,8 @@ def test_a_sum_of_two_million_digits():
         (lambda: prepare_batch([1], [999], [1000], 3), "results .* maxlen=3 .* 1000"),
         (lambda: prepare_batch([10**5000], [1], [1], 3), "Nums1 .* maxlen=3 .* 1000*[.]{3}0*"),
         (lambda: prepare_batch([1], [1], [2], 0), "maxlen .* got 0"),
-        (lambda: carry_rich_batch(0, 5), "batch_size .* got 0"),
-        (lambda: carry_rich_batch(5, 0), "digitlen .* got 0"),
+        (lambda: long_carry_batch(0, 5), "batch_size .* got 0"),
+        (lambda: long_carry_batch(5, 0), "digitlen .* got 0"),
         (lambda: chain_batch(5, 10, 11), "chain .* digitlen=10, got 11"),
         (lambda: results_converter([[1, 10]]), "digits 0-9 .* got 10"),
         (lambda: results_converter([[1, -1]]), "digits 0-9 .* got -1"),

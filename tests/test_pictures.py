@@ -1,112 +1,98 @@
-"""What is drawn, against counts by hand."""
+"""What is drawn, against counts by hand; what is drawn again, and what goes."""
 
-import struct
+import json
 
-import numpy as np
+import sample
 from matplotlib.figure import Figure
 
 from lab import pictures
-from lab.report import overview
 
 
-def run(accuracy, error=None):
-    """A made-up run, measured every 10 steps."""
-    steps = [10 * (i + 1) for i in range(len(accuracy))]
-    return {
-        "accuracy": accuracy,
-        "measured_at": steps,
-        "loss": [1.0] * (10 * len(accuracy)),
-        "error": error,
-    }
-
-
-def png_size(path):
-    content = path.read_bytes()
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    return struct.unpack(">II", content[16:24])
+def write_files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_the_band_is_the_range_and_the_line_the_median():
-    runs = [run([0.0, 1.0]), run([0.0, 0.2, 0.4, 0.6]), run([0.5, 0.5], error="nan")]
-    low, median, high = pictures.on_one_grid(runs, np.array([10, 20, 30, 40]), "accuracy")
+    runs = [
+        {"accuracy": [0.0, 1.0], "error": None},
+        {"accuracy": [0.0, 0.2, 0.4, 0.6], "error": None},
+        {"accuracy": [0.5, 0.5], "error": "nan"},
+    ]
+    low, median, high = pictures.summarize(runs, [10, 20, 30, 40], "accuracy")
     assert low.tolist() == [0.0, 0.2, 0.4, 0.6]
     assert high.tolist() == [0.5, 1.0, 1.0, 1.0]
     assert median.tolist() == [0.0, 0.5, 0.7, 0.8]
 
 
-def test_curves_have_a_line_an_arm_and_a_diamond_a_value():
-    arms = [
-        {"label": name, "legend": f"{name}: step 20", "runs": [run([0.0, 1.0]), run([0.0, 0.5])]}
-        for name in "ab"
-    ]
+def test_an_experiment_has_a_line_a_variant_and_a_diamond_a_value():
     figure = Figure()
-    diamonds = {"loss": [], "accuracy": [["b", 30, 1.0], [None, 5, 0.5]]}
-    pictures.draw_row(figure, {"headline": "Two arms", "arms": arms, "diamonds": diamonds})
+    pictures.draw_experiment(figure, sample.results()["experiments"]["rnn-layers"])
     loss, accuracy = figure.axes
-    assert [len(loss.lines), len(loss.collections)] == [2, 2]
-    assert [line.get_xydata().tolist() for line in accuracy.lines[2:4]] == [[[30, 1.0]], [[5, 0.5]]]
-    assert (
-        accuracy.lines[2].get_color()
-        == accuracy.lines[1].get_color()
-        != accuracy.lines[3].get_color()
-    )
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "a: step 20",
-        "b: step 20",
-        "the report",
-    ]
-
-
-def test_a_part_is_drawn_by_itself(tmp_path):
-    cost = {
-        "row": 10,
-        "title": "CUDA",
-        "claims": [],
-        "verdict": "none",
-        "picture": "cost.png",
-        "original_ms": [[10, 5], [100, 40]],
-        "devices": [
-            {"device": "cpu", "kind": "abacus", "ms": [[10, [3.0, 4.0, 9.0]], [100, [30.0]]]}
-        ],
-    }
-    pictures.draw({"rows": [], "cost": cost}, tmp_path)
-    assert png_size(tmp_path / "cost.png") == (1500, 600)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cost.png"]
+    assert [len(loss.lines), len(loss.collections)] == [3, 2]
+    points = [line.get_xydata().tolist() for line in accuracy.lines[2:4]]
+    assert points == [[[15, 0.9]], [[5, 0.5]]]
+    three_layers = accuracy.lines[1].get_color()
+    assert accuracy.lines[2].get_color() == three_layers != accuracy.lines[3].get_color()
+    assert [text.get_text() for text in figure.legends[0].get_texts()][2] == "the report"
 
 
 def test_every_claim_is_a_line_with_a_mark_a_seed():
-    claims = [
-        {
-            "claim": "it adds",
-            "answers": [True, False, True],
-            "verdict": "depends on the seed",
-            "note": "with 7 pairs a step",
-        },
-        {"claim": "it sings", "answers": [False] * 3, "verdict": "does not hold", "note": ""},
-    ]
-    rows = [
-        {"row": 1, "title": "One", "claims": claims},
-        {"row": 10, "title": "Ten", "claims": [], "verdict": "not measured"},
-    ]
     figure = Figure()
-    pictures.draw_verdicts(figure, overview(rows))
+    pictures.draw_verdicts(figure, sample.results()["verdicts"])
     (axes,) = figure.axes
     words = [text.get_text() for text in axes.texts]
-    assert words == [
-        "1. One",
+    assert words[:4] == [
+        "rnn-layers: RNN with 1 and 3 layers",
         "",
-        "it adds",
-        "depends on the seed (2 of 3), with 7 pairs a step",
-        "it sings",
+        "both reach 100%",
         "does not hold",
-        "10. Ten",
-        "not measured",
     ]
-    assert [line.get_fillstyle() for line in axes.lines] == [
-        "full",
-        "none",
-        "full",
-        "none",
-        "none",
-        "none",
-    ]
+    assert words[5].startswith("depends on the seed (1 of 2), with ")
+    assert [line.get_fillstyle() for line in axes.lines] == ["none", "none", "full", "none"]
+
+
+def test_every_adder_is_a_mark():
+    figure = Figure()
+    decided = sample.results()["decided"]
+    pictures.draw_decided(figure, decided)
+    (axes,) = figure.axes
+    assert len(axes.lines) == decided["adders"] == 6
+    fills = [line.get_fillstyle() for line in axes.lines]
+    assert fills == ["full", "full", "none", "none", "full", "none"]
+    assert "2 of 4 adders that were evaluated end at 100%" in figure.get_suptitle()
+    written = [text.get_text() for text in axes.texts]
+    assert written == ["58 + 61 gives 129, not 119", "5 + 5 gives 0, not 10"]
+
+
+def test_what_is_drawn_is_drawn_once_and_only_what_was_drawn_goes(tmp_path):
+    results = sample.results()
+    results["pictures"] = pictures.draw(results, tmp_path)
+    names = {"old", "rnn-layers", "my_own", "wide", "gpu", "stress", "proof", "decided", "verdicts"}
+    assert results["pictures"].keys() == {f"{name}.png" for name in names}
+    assert {path.stem for path in tmp_path.iterdir()} == names
+    drawn = write_files(tmp_path)
+
+    # nothing changed but what made it: nothing is drawn; what is not there is
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"seen")
+    (tmp_path / "old.png").unlink()
+    (tmp_path / "my own.png").write_bytes(b"mine")
+    results["experiments"]["wide"]["made"]["seconds"] = 1e6
+    assert pictures.draw(results, tmp_path) == results["pictures"]
+    now = write_files(tmp_path)
+    assert now.pop("old.png") == drawn["old.png"]
+    assert {name: content for name, content in now.items() if content != b"seen"} == {
+        "my own.png": b"mine"
+    }
+
+    # one part changed, one gone: the first is drawn, the second taken away, nothing else touched
+    results = json.loads(json.dumps(results))
+    results["experiments"]["wide"]["headline"] = "another"
+    del results["experiments"]["old"], results["stress"]
+    after = pictures.draw(results, tmp_path)
+    assert after.keys() == results["pictures"].keys() - {"old.png", "stress.png"}
+    again = write_files(tmp_path)
+    assert again.keys() == after.keys() | {"my own.png"}
+    assert {name for name, content in again.items() if content not in (b"seen", b"mine")} == {
+        "wide.png"
+    }

@@ -1,6 +1,8 @@
-"""Long calls: interrupted, damaged, changed, unkept, shared by any number of workers or by a cluster. Jobs of their own."""
+"""Runs: their order, what they wait for, progress, errors; jobs that are interrupted; a cluster."""
 
 import json
+import multiprocessing
+import operator
 import os
 import re
 import signal
@@ -8,65 +10,346 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent import futures
 from pathlib import Path
 
 import pytest
 import torch
 
-from lab import pool
+from lab import cache
+from lab import pool as pools
+from lab.pool import Pool, PoolError, open_pool
+
+# --- Without processes: a workplace that executes a run when it is handed over.
+
+
+class Inline:
+    """Executes each job at once, in this process."""
+
+    name = "nobody"
+
+    def __init__(self, limit=1):
+        self.limit = limit
+        self.executed = []
+        self.news = []
+
+    def machine(self, device):
+        return {"device": device}
+
+    def get_limit(self):
+        return self.limit
+
+    def submit(self, job):
+        future = futures.Future()
+        self.executed.append(job.run.title)
+
+        def progress(share, line):
+            self.news.append((job.number, share, line))
+
+        try:
+            future.set_result(pools.execute(job.function, job.arguments, progress))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def read_news(self, ended):
+        news, self.news = self.news, []
+        return news
+
+    def get_result(self, future):
+        return future.result()
+
+
+@pytest.fixture
+def inline(tmp_path):
+    """inline() -> a pool of an `Inline` workplace, all with the same cache."""
+
+    def make_pool(**options):
+        return Pool(tmp_path / ".runs", Inline(**options))
+
+    yield make_pool
+
+
+def add(a, b, progress):
+    progress(0.5, f"half of {a} + {b}")
+    return {"sum": a + b, "tensor": torch.tensor([a, b])}
+
+
+def add_all(numbers, progress):
+    return {"sum": sum(numbers["numbers"])}
+
+
+def report_process(seed, progress):
+    for part in range(4):
+        progress(part / 4, f"part {part}")
+    return {"pid": os.getpid(), "threads": torch.get_num_threads(), "seed": seed}
+
+
+def sleep(seconds, progress):
+    time.sleep(seconds)
+    return {}
+
+
+def divide(a, b, progress):
+    return {"quotient": a / b}
+
+
+def finish(pool):
+    while pool.unfinished:
+        pool.wait()
+
+
+def test_runs_start_in_the_order_of_submission_and_keep_their_place(inline):
+    pool = inline()
+    first = pool.submit(add, 1, 1, title="first", seconds=1)
+    half_sum = pool.derive(operator.itemgetter("sum"), first)
+    pool.submit(add, half_sum, 1, title="after first", seconds=1)
+    second = pool.submit(add, 2, 2, title="second", seconds=1)
+    nested = {"numbers": [half_sum, (pool.derive(operator.itemgetter("sum"), second))]}
+    last = pool.submit(add_all, nested, title="after both", seconds=1)
+    pool.submit(add, 3, 3, title="third", seconds=1)
+    assert pool.workplace.executed == [], "nothing starts before somebody waits"
+    assert pool.unfinished == 5
+    finish(pool)
+    assert pool.workplace.executed == ["first", "after first", "second", "after both", "third"]
+    assert last.result()["sum"] == (1 + 1) + (2 + 2)
+    assert half_sum.result() == 2
+
+
+def test_a_result_is_what_was_returned_and_the_seconds_it_took(inline):
+    pool = inline()
+    run = pool.submit(add, 1, 2, title="a run", seconds=7)
+    assert (run.title, run.seconds, run.cached) == ("a run", 7, False)
+    finish(pool)
+    assert run.result().keys() == {"sum", "tensor", "seconds"}
+    assert 0 <= run.result()["seconds"] < 60
+
+
+def test_equal_runs_are_executed_once_under_the_first_title(inline, capsys):
+    pool = inline(limit=3)
+    first = pool.submit(add, 1, 1, title="first", seconds=1, say=describe_sum)
+    assert pool.submit(add, 1, 1, title="again", seconds=1, say=describe_sum) is first
+    assert pool.submit(add, 1, 1.0, title="not equal", seconds=1) is not first
+    # Those that are found equal only when their arguments are known: one before, one after the end.
+    two = pool.derive(operator.itemgetter("sum"), first)
+    early = pool.submit(add, two, 2, title="early", seconds=1, say=describe_sum)
+    late = pool.submit(add, 2, two, title="late", seconds=1, say=describe_sum)
+    after = pool.submit(add_all, {"numbers": [late, 0]}, title="x", seconds=1)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        finish(pool)  # a dict and a number
+    assert after.exception() is not None
+    assert early.result() is late.result()
+    assert pool.workplace.executed == ["first", "not equal", "early", "x"]
+    assert capsys.readouterr().out == "first: makes 2\nearly: makes 4\n"
+
+
+def describe_sum(result):
+    return f"makes {result['sum']}"
+
+
+def say_nothing(result):
+    return None
+
+
+def test_lines_and_what_a_run_says_are_printed_in_their_order(inline, capsys):
+    pool = inline()
+    pool.submit(add, 1, 1, title="a", seconds=1, say=describe_sum, on_line=pool.print)
+    pool.submit(add, 2, 2, title="b", seconds=1, say=describe_sum)
+    pool.submit(add, 3, 3, title="c", seconds=1, say=say_nothing)
+    pool.submit(add, 4, 4, title="d", seconds=1)
+    finish(pool)
+    assert capsys.readouterr().out == "half of 1 + 1\na: makes 2\nb: makes 4\n"
+
+
+def test_share_is_that_of_the_estimated_seconds_and_the_cached_do_not_count(inline):
+    pool = inline()
+    assert pool.share == 1.0
+    one = pool.submit(add, 1, 1, title="one", seconds=1)
+    pool.submit(add, pool.derive(operator.itemgetter("sum"), one), 5, title="two", seconds=3)
+    assert pool.share == 0.0
+    pool.wait()
+    assert pool.share == 1 / 4
+    finish(pool)
+    assert pool.share == 1.0
+    assert (pool.bar.n, pool.bar.total) == (4, 4)
+    pool.bar.close()
+    again = inline()
+    again.submit(add, 1, 1, title="one", seconds=1)
+    again.submit(add, 7, 7, title="new", seconds=2)
+    assert (again.total, again.share) == (2, 0.0)
+
+
+def test_cached_runs_are_done_at_once_and_what_follows_from_them(inline, capsys):
+    for executed in (["a", "b"], []):
+        pool = inline(limit=2)
+        first = pool.submit(add, 1, 1, title="a", seconds=1, say=describe_sum)
+        two = pool.derive(operator.itemgetter("sum"), first)
+        second = pool.submit(add, two, 3, title="b", seconds=1)
+        assert first.done() == second.done() == (not executed)
+        finish(pool)
+        assert pool.workplace.executed == executed
+        assert first.cached == second.cached == (not executed)
+        assert second.result()["sum"] == 5
+        assert second.result()["tensor"].tolist() == [2, 3]
+        assert (pool.bar is None) == (not executed)
+    assert capsys.readouterr().out == "a: makes 2\n", "a cached run says nothing"
+
+
+def test_damaged_and_truncated_runs_are_named_and_made_again(inline, tmp_path, capsys):
+    pool = inline()
+    for number in range(5):
+        pool.submit(add, number, number, title="", seconds=1)
+    finish(pool)
+    paths = sorted((tmp_path / ".runs").iterdir())
+    content = bytearray(paths[0].read_bytes())
+    content[len(content) // 2] ^= 1
+    paths[0].write_bytes(content)
+    paths[1].write_bytes(paths[1].read_bytes()[:-1])
+    paths[2].write_bytes(b"")
+    again = inline()
+    runs = [again.submit(add, number, number, title="", seconds=1) for number in range(5)]
+    finish(again)
+    output = capsys.readouterr().out
+    assert output.count("is damaged and is made again") == 3
+    assert all(path.name in output for path in paths[:3])
+    assert len(again.workplace.executed) == 3
+    assert [run.result()["sum"] for run in runs] == [0, 2, 4, 6, 8]
+
+
+def test_a_full_disk_stops_nothing_and_is_said_once(inline, tmp_path, capsys):
+    (tmp_path / ".runs").write_text("no folder can be made here")
+    pool = inline()
+    runs = [pool.submit(add, number, 1, title=f"run {number}", seconds=1) for number in range(3)]
+    finish(pool)
+    pool.count_unstored()
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("run 0: its result cannot be cached (")
+    assert last == "3 results could not be cached"
+    assert [run.result()["sum"] for run in runs] == [1, 2, 3]
+
+
+def test_what_ended_beside_an_error_is_cached(inline):
+    pool = inline(limit=3)
+    bad = pool.submit(divide, 1, 0, title="bad", seconds=1)
+    good = pool.submit(divide, 1, 2, title="good", seconds=1)
+    with pytest.raises(ZeroDivisionError):
+        pool.wait()
+    assert isinstance(bad.exception(), ZeroDivisionError)
+    assert good.result()["quotient"] == 0.5
+    assert inline().submit(divide, 1, 2, title="good", seconds=1).cached
+
+
+# --- With processes of this machine.
+
+
+def test_worker_processes_start_when_needed_and_tell_their_progress(tmp_path, capsys):
+    lines = []
+    with open_pool(tmp_path, workers=2) as pool:
+        assert pool.workers == "2 worker processes"
+        assert pool.machine("cpu") == pools.machine("cpu")
+        run = pool.submit(report_process, 0, title="", seconds=1, on_line=lines.append)
+        other = pool.submit(report_process, 1, title="", seconds=1)
+        assert not multiprocessing.active_children()
+        finish(pool)
+        assert multiprocessing.active_children()
+        assert run.result()["pid"] != os.getpid()
+        assert run.result()["threads"] == other.result()["threads"] == 1
+        assert lines == [f"part {part}" for part in range(4)]
+        pool.submit(divide, 1, 0, title="", seconds=1)
+        with pytest.raises(ZeroDivisionError) as raised:
+            finish(pool)
+        assert 'return {"quotient": a / b}' in str(raised.value.__cause__)
+        pool.submit(sleep, 1000, title="", seconds=1000)
+        pool.wait()
+        multiprocessing.active_children()[-1].kill()
+        with pytest.raises(PoolError, match="a worker process was killed from outside"):
+            finish(pool)
+    assert not multiprocessing.active_children()
+    with open_pool(tmp_path, workers=1) as pool:
+        assert pool.workers == "1 worker process"
+        assert pool.submit(report_process, 0, title="", seconds=1).cached
+        finish(pool)
+        assert not multiprocessing.active_children()
+
+
+# --- Jobs: scripts with a copy of the two modules, and a module and a package of their own.
 
 CALLS = """
-import os, time
+import time
+from pathlib import Path
 import torch
+from parts import inner
 
-def draw(settings, progress):
-    torch.manual_seed(settings["seed"])
+def draw(seed, seconds, progress):
     for part in range(20):
-        time.sleep(settings["seconds"] / 20)
+        Path("started").touch()
+        time.sleep(seconds / 20)
         progress(part / 20, f"part {part}")
-    return {"said": "drawn", "pid": os.getpid(), "threads": torch.get_num_threads(),
-            "numbers": torch.randn(1000), "product": (torch.randn(300, 300) @ torch.randn(300, 300)).sum()}
+    torch.manual_seed(seed)
+    product = torch.randn(300, 300) @ torch.randn(300, 300)
+    numbers = inner.scale(torch.randn(10))
+    return {"numbers": numbers, "product": product.sum(), "threads": torch.get_num_threads()}
+
+def add(numbers, progress):
+    return {"sum": sum(numbers)}
+"""
+INNER = """
+SCALE = 1
+
+def scale(numbers):
+    return SCALE * numbers
 """
 JOB = """
-import json, sys
+import json, operator, sys
 from pathlib import Path
 import calls
-from lab import pool
+from lab.pool import PoolError, open_pool
+
+def say(result):
+    return "drawn"
 
 if __name__ == "__main__":
-    seconds, workers, scheduler = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
-    todo = [pool.Call(calls.draw, {"seed": seed, "seconds": seconds, "device": "cpu"}, f"call {seed}", seconds, seed == 0)
-            for seed in [*range(8), 0]]
-    finished, sources = {}, {"calls": Path("calls.py").read_text()}
+    seconds = float(sys.argv[1])
+    workers = int(sys.argv[2])
+    scheduler = sys.argv[3] if len(sys.argv) > 3 else None
     try:
-        taken_over = pool.conduct(todo, finished, Path(".runs"), sources, workers, scheduler)
+        with open_pool(Path(".runs"), workers, scheduler) as pool:
+            runs = []
+            for seed in range(8):
+                about = {"title": f"draw {seed}", "seconds": seconds, "say": say}
+                runs.append(pool.submit(calls.draw, seed, seconds, **about))
+            numbers = [pool.derive(operator.itemgetter("numbers"), run) for run in runs]
+            total = pool.submit(calls.add, numbers, title="add", seconds=0.1)
+            while not total.done():
+                pool.wait()
     except KeyboardInterrupt:
         raise SystemExit("Stopped.")
-    except (ValueError, OSError) as error:
+    except PoolError as error:
         raise SystemExit(f"Error: {error}")
-    found = [finished[pool.key(call)] for call in todo[:8]]
-    numbers = [record["numbers"].tolist() + [float(record["product"])] for record in found]
-    about = {"taken_over": taken_over, "numbers": numbers, "pids": [record["pid"] for record in found],
-             "threads": [record["threads"] for record in found], "dask": "distributed" in sys.modules}
-    Path("results.json").write_text(json.dumps(about))
+    results = [run.result() for run in runs]
+    told = {
+        "cached": sum(run.cached for run in [*runs, total]),
+        "numbers": [result["numbers"].tolist() + [float(result["product"])] for result in results],
+        "sum": total.result()["sum"].tolist(),
+        "threads": [result["threads"] for result in results],
+        "dask": "distributed" in sys.modules,
+    }
+    Path("results.json").write_text(json.dumps(told))
 """
-HERE = Path(pool.__file__).parent
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
 
 
-def job(folder, seconds=0.3, workers=2, scheduler=None):
-    """The command that starts a job of eight calls in `folder`."""
-    (folder / "lab").mkdir(parents=True, exist_ok=True)
-    (folder / "lab" / "pool.py").write_text((HERE / "pool.py").read_text())
+def write_job(folder, seconds=0.2, workers=2, scheduler=None):
+    """Write a job of eight draws and their sum into `folder`; returns the command to start it."""
+    for path in ("lab", "parts"):
+        (folder / path).mkdir(parents=True, exist_ok=True)
+    for module in ("pool.py", "cache.py"):
+        (folder / "lab" / module).write_text((cache.ROOT / "lab" / module).read_text())
     (folder / "calls.py").write_text(CALLS)
+    (folder / "parts" / "inner.py").write_text(INNER)
     (folder / "job.py").write_text(JOB)
-    return [
-        sys.executable,
-        "job.py",
-        str(seconds),
-        str(workers),
-        *([scheduler] if scheduler else []),
-    ]
+    command = [sys.executable, "job.py", str(seconds), str(workers)]
+    return command + [scheduler] if scheduler else command
 
 
 def start(command, folder):
@@ -75,14 +358,16 @@ def start(command, folder):
     )
 
 
-def finish(command, folder):
+def run_to_end(command, folder):
     """Run to the end; returns (what it printed, its results)."""
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
     assert ended.returncode == 0, ended.stderr[-2000:]
     return ended.stdout, json.loads((folder / "results.json").read_text())
 
 
-def kept_files(folder):
+def list_cached(folder):
     return [path for path in (folder / ".runs").glob("*") if len(path.name) == 64]
 
 
@@ -94,171 +379,72 @@ def wait_for(condition, seconds=60):
         time.sleep(0.02)
 
 
-def children(pid):
+def list_children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except OSError:
-        return False
+def are_gone(pids):
+    for pid in pids:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+                return False
+        except OSError:
+            continue
+    return True
+
+
+def drop_bar(errors):
+    """What a job wrote to its stderr beside the bar."""
+    return re.sub("[^\\n]*\\r|[^\\n]*left", "", errors).strip()
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     """The results of the job when nothing goes wrong, and its folder."""
     folder = tmp_path_factory.mktemp("uninterrupted")
-    output, results = finish(job(folder), folder)
-    assert "Taken over" not in output and output.count(": drawn") == 8, (
-        "a call named twice is made once"
-    )
-    assert results["taken_over"] == 0 and len(set(results["pids"])) == 2
+    output, results = run_to_end(write_job(folder), folder)
+    assert sorted(output.splitlines()) == [f"draw {seed}: drawn" for seed in range(8)]
+    assert results["cached"] == 0
+    assert set(results["threads"]) == {1}
     assert not results["dask"], "without a cluster Dask is not imported"
+    sums = [sum(column) for column in zip(*results["numbers"], strict=True)]
+    assert sums[:10] == pytest.approx(results["sum"], abs=1e-5)
     return results, folder
 
 
-def test_progress_is_printed_for_the_calls_that_speak(uninterrupted, tmp_path):
-    output, _ = finish(job(tmp_path, seconds=1.2), tmp_path)
-    assert "call 0: part 3\n" in output and "call 1: part" not in output
-
-
-def test_the_number_of_workers_changes_nothing(tmp_path, uninterrupted):
-    _, one = finish(job(tmp_path, seconds=0.3, workers=1), tmp_path)
-    assert one["numbers"] == uninterrupted[0]["numbers"]
-    assert set(one["threads"]) == set(uninterrupted[0]["threads"]) == {1}
-
-
 @needs_proc
-def test_killed_and_started_again(tmp_path, uninterrupted):
-    command = job(tmp_path)
-    process = start(command, tmp_path)
-    wait_for(lambda: len(kept_files(tmp_path)) >= 2)
-    workers = children(process.pid)
+def test_killed_and_started_again_with_another_number_of_workers(tmp_path, uninterrupted):
+    process = start(write_job(tmp_path), tmp_path)
+    wait_for(lambda: len(list_cached(tmp_path)) >= 2)
+    workers = list_children(process.pid)
     process.kill()
     process.communicate()
-    wait_for(lambda: not any(map(is_running, workers)), 20)
-    kept = len(kept_files(tmp_path))
-    assert 2 <= kept < 8
-    output, results = finish(command, tmp_path)
-    assert f"Taken over: {kept} finished runs. To train all afresh, delete .runs/." in output
-    assert output.count(": drawn") == 8 - kept
-    assert results["numbers"] == uninterrupted[0]["numbers"] and results["taken_over"] == kept
+    wait_for(lambda: are_gone(workers), 20)
+    cached = len(list_cached(tmp_path))
+    assert 2 <= cached < 8
+    output, results = run_to_end(write_job(tmp_path, workers=1), tmp_path)
+    assert output.count(": drawn") == 8 - cached
+    assert results["cached"] == cached
+    assert results["numbers"] == uninterrupted[0]["numbers"]
 
 
 @needs_proc
 @pytest.mark.parametrize("early", [True, False])
 def test_ctrl_c_ends_at_once_with_one_line(tmp_path, early):
-    process = start(job(tmp_path, seconds=1000), tmp_path)
-    wait_for(lambda: len(children(process.pid)) >= 2)
+    process = start(write_job(tmp_path, seconds=1000), tmp_path)
+    wait_for(lambda: len(list_children(process.pid)) >= 2)
     if not early:
-        time.sleep(4)  # the workers work by now
-    workers = children(process.pid)
+        wait_for((tmp_path / "started").exists)
+    workers = list_children(process.pid)
     for pid in (process.pid, *workers):  # as a terminal does
         os.kill(pid, signal.SIGINT)
-    began = time.monotonic()
-    _, errors = process.communicate(timeout=30)
-    assert time.monotonic() - began < 15
+    _, errors = process.communicate(timeout=15)  # far less than the runs take
     assert process.returncode == 1
-    assert re.sub("[^\\n]*\\r|[^\\n]*left", "", errors).split() == ["Stopped."], errors[-3000:]
-    wait_for(lambda: not any(map(is_running, workers)), 10)
+    assert drop_bar(errors) == "Stopped.", errors[-3000:]
+    wait_for(lambda: are_gone(workers), 10)
 
 
-def test_damaged_and_truncated_records_are_made_again(tmp_path, uninterrupted):
-    command = job(tmp_path)
-    (tmp_path / ".runs").mkdir()
-    files = sorted(kept_files(uninterrupted[1]))
-    for number, path in enumerate(files):
-        content = bytearray(path.read_bytes())
-        if number == 0:
-            content[len(content) // 2] ^= 1  # one bit
-        if number == 1:
-            content = content[: len(content) // 2]
-        if number == 2:
-            content = b""
-        (tmp_path / ".runs" / path.name).write_bytes(content)
-    output, results = finish(command, tmp_path)
-    assert output.count("is damaged and is trained again") == 3
-    for path in files[:3]:
-        assert path.name in output
-    assert "Taken over: 5 finished runs" in output
-    assert results["numbers"] == uninterrupted[0]["numbers"]
-
-
-def test_what_is_kept_is_for_the_same_code_settings_and_versions():
-    def same(settings, progress):
-        return {}
-
-    call = pool.Call(same, {"seed": 0, "device": "cpu"}, "a title", 1.0)
-    name, here = pool.key(call), pool.machine("cpu")
-    path = pool.digest(name, here, {"pt": "code"})
-    reordered = call._replace(
-        settings=dict(reversed(call.settings.items())), title="other", seconds=2.0, spoken=True
-    )
-    assert pool.digest(pool.key(reordered), here, {"pt": "code"}) == path
-    others = [
-        pool.digest(
-            pool.key(call._replace(settings=call.settings | {"seed": 1})), here, {"pt": "code"}
-        ),
-        pool.digest(name, here | {"torch": "0"}, {"pt": "code"}),
-        pool.digest(name, here | {"device": "abacus"}, {"pt": "code"}),
-        pool.digest(name, here, {"pt": "other code"}),
-    ]
-    assert path not in others and len(set(others)) == 4
-
-
-def test_a_changed_line_of_code_makes_afresh(tmp_path, uninterrupted):
-    command = job(tmp_path)
-    (tmp_path / ".runs").mkdir()
-    for path in kept_files(uninterrupted[1]):
-        (tmp_path / ".runs" / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "lab" / "pool.py").write_text(
-        (HERE / "pool.py").read_text() + "\n# changed, but makes no result\n"
-    )
-    assert "Taken over: 8" in finish(command, tmp_path)[0]
-    (tmp_path / "calls.py").write_text(CALLS + "\n# changed\n")
-    assert "Taken over" not in finish(command, tmp_path)[0]
-
-
-def test_a_result_that_cannot_be_kept_is_announced(tmp_path):
-    (tmp_path / "file").write_text("no folder can be made here")
-    unkept = pool.keep(tmp_path / "file" / ".runs" / "name", {"numbers": torch.ones(3)})
-    assert unkept.startswith(" (not kept: ")
-    assert pool.keep(tmp_path / ".runs" / "name", {"numbers": torch.ones(3)}) == ""
-    assert pool.kept(tmp_path / ".runs" / "name")["numbers"].tolist() == [1, 1, 1]
-
-
-def test_a_full_disk_stops_nothing(tmp_path, uninterrupted):
-    command = job(tmp_path)
-    (tmp_path / ".runs").write_text("no folder can be made here")
-    output, results = finish(command, tmp_path)
-    assert output.count(" (not kept: ") == 8
-    assert results["numbers"] == uninterrupted[0]["numbers"]
-
-
-def test_results_are_written_plain_and_readable(tmp_path):
-    value = pool.plain(
-        {"a": (1.23456789, 2), 3: {"b": [None, True, float("nan")]}, "c": "text, [in] brackets"}
-    )
-    assert value == {"a": [1.23457, 2], "3": {"b": [None, True, None]}, "c": "text, [in] brackets"}
-    pool.write(value, tmp_path / "results.json")
-    text = (tmp_path / "results.json").read_text()
-    assert json.loads(text) == value
-    assert '"a": [ 1.23457, 2 ]' in text and text.count("\n") == 7
-
-
-# ---------------------------------------------------------------------------------------------------
-# A cluster: a scheduler and workers of Dask's own, on loopback.
-
-
-def dask(*command):
-    """Start a Dask program; what it says goes nowhere."""
-    options = {
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.DEVNULL,
-        "start_new_session": True,
-    }
-    return subprocess.Popen([sys.executable, "-m", "dask", *command], **options)
+# --- A cluster: a scheduler and workers of Dask's own, on loopback.
 
 
 def free_port():
@@ -267,109 +453,145 @@ def free_port():
         return listener.getsockname()[1]
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    """start(workers, *options) -> (address, scheduler's process, workers' processes); all end with the test."""
-    started = []
+class DaskCluster:
+    """A scheduler and its workers, each a process in a folder of its own."""
 
-    def start_cluster(workers, *options):
+    def __init__(self, folder):
+        self.folder = folder
+        self.processes = []
         port = str(free_port())
-        address = f"tcp://127.0.0.1:{port}"
-        started.append(dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"))
-        for number in range(workers):
-            folder = tmp_path / f"worker{number}"
-            folder.mkdir()
-            more = options or ("--nthreads", "1")
-            started.append(
-                dask("worker", address, "--no-dashboard", "--local-directory", str(folder), *more)
-            )
-        return address, started[0], started[1:]
+        self.address = f"tcp://127.0.0.1:{port}"
+        self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", port)
 
-    yield start_cluster
-    for process in started:
+    def start(self, *command):
+        """Start a Dask program; what it says goes nowhere."""
+        folder = self.folder / str(len(self.processes))
+        folder.mkdir()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *command, "--no-dashboard"],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def start_worker(self, threads=1):
+        folder = self.folder / f"work of {len(self.processes)}"
+        options = ["--nthreads", str(threads), "--local-directory", str(folder)]
+        return self.start("worker", self.address, "--no-nanny", *options)
+
+    def kill(self, process):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def test_a_cluster_gives_the_same_results_though_a_worker_is_killed(
-    tmp_path, uninterrupted, cluster
-):
-    address, _, workers = cluster(2)
-    folder = tmp_path / "client"
-    command = job(folder, seconds=0.3, scheduler=address)
-    process = start(command, folder)
-    wait_for(lambda: len(kept_files(folder)) >= 2)
-    os.killpg(workers[0].pid, signal.SIGKILL)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    results = json.loads((folder / "results.json").read_text())
-    assert results["numbers"] == uninterrupted[0]["numbers"]
-    assert set(results["threads"]) == {1} and results["dask"]
-    assert "Taken over: 8" in finish(job(folder), folder)[0], (
-        "kept for a run without the cluster, too"
-    )
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A cluster of two workers for all tests; the last one kills its scheduler."""
+    cluster = DaskCluster(tmp_path_factory.mktemp("cluster"))
+    cluster.workers = [cluster.start_worker(), cluster.start_worker()]
+    yield cluster
+    for process in cluster.processes:
+        if process.poll() is None:
+            cluster.kill(process)
 
 
-def test_a_scheduler_that_goes_ends_the_run_in_one_line(tmp_path, cluster):
-    address, scheduler, _ = cluster(1)
-    folder = tmp_path / "client"
-    process = start(job(folder, seconds=0.3, scheduler=address), folder)
-    wait_for(lambda: len(kept_files(folder)) >= 2)
-    os.killpg(scheduler.pid, signal.SIGKILL)
-    _, errors = process.communicate(timeout=120)
-    last = errors.strip().splitlines()[-1]
-    assert process.returncode == 1 and last.startswith(
-        f"Error: the cluster at {address} is gone"
-    ), errors
-    assert "Traceback" not in errors
-    assert len(kept_files(folder)) >= 2
-
-
-def test_a_scheduler_that_is_not_there_is_named(tmp_path):
+@pytest.fixture(scope="module")
+def lost_job(tmp_path_factory):
+    """A job whose scheduler is not there, and the address; it waits while others run."""
+    folder = tmp_path_factory.mktemp("lost")
     address = f"tcp://127.0.0.1:{free_port()}"
-    process = start(job(tmp_path, scheduler=address), tmp_path)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1 and errors.strip().startswith(
-        f"Error: the cluster at {address} is gone or not there"
-    )
-    assert len(errors.strip().splitlines()) == 1
+    return start(write_job(folder, scheduler=address), folder), address
 
 
-def test_a_worker_of_two_threads_is_refused_before_any_work(tmp_path, cluster):
-    address, *_ = cluster(1, "--nthreads", "2")
-    folder = tmp_path / "client"
-    process = start(job(folder, scheduler=address), folder)
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("client")
+
+
+def test_a_cluster_gives_the_same_results(shared_folder, uninterrupted, cluster):
+    command = write_job(shared_folder, scheduler=cluster.address)
+    _, results = run_to_end(command, shared_folder)
+    assert results["numbers"] == uninterrupted[0]["numbers"]
+    assert results["cached"] == 0
+    assert results["dask"]
+    assert set(results["threads"]) == {1}
+    names = {path.name for path in list_cached(shared_folder)}
+    assert names == {path.name for path in list_cached(uninterrupted[1])}, "cached for both"
+
+
+def test_living_workers_use_the_new_text_of_an_edited_module(shared_folder, uninterrupted, cluster):
+    command = write_job(shared_folder, scheduler=cluster.address)
+    inner = shared_folder / "parts" / "inner.py"
+    inner.write_text(INNER.replace("SCALE = 1", "SCALE = 2"))
+    _, results = run_to_end(command, shared_folder)
+    assert results["cached"] == 0
+    for now, before in zip(results["numbers"], uninterrupted[0]["numbers"], strict=True):
+        assert now[:10] == [2 * number for number in before[:10]]
+    inner.write_text(INNER.replace("return", "raise ValueError('edited')\n    return"))
+    process = start(command, shared_folder)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert re.fullmatch(
-        r"Error: the worker at tcp://\S+ has threads 2, but 1 is needed", errors.strip()
-    ), errors
-    assert not kept_files(folder)
+    assert "raise ValueError('edited')" in errors, "the worker's own traceback"
+    assert "Error: the cluster" not in errors
+
+
+def test_a_worker_that_differs_is_named(tmp_path, cluster, lost_job):
+    command = write_job(tmp_path, seconds=2, scheduler=cluster.address)
+    process = start(command, tmp_path)
+    wait_for(lambda: list_cached(tmp_path))
+    two_threads = cluster.start_worker(threads=2)
+    _, later_errors = process.communicate(timeout=60)
+    _, errors = start(command, tmp_path).communicate(timeout=60)
+    cluster.kill(two_threads)
+    for each in (later_errors, errors):
+        assert re.fullmatch(
+            r"Error: the worker at tcp://\S+ has threads 2, but 1 is needed", drop_bar(each)
+        ), each
+
+
+def test_killed_workers_of_a_cluster_and_a_later_one_change_nothing(
+    tmp_path, uninterrupted, cluster
+):
+    process = start(write_job(tmp_path, scheduler=cluster.address), tmp_path)
+    wait_for(lambda: len(list_cached(tmp_path)) >= 2)
+    cluster.start_worker()
+    for worker in cluster.workers:
+        cluster.kill(worker)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["numbers"] == uninterrupted[0]["numbers"]
+
+
+def test_a_scheduler_that_goes_ends_the_job_in_one_line(tmp_path, cluster):
+    process = start(write_job(tmp_path, seconds=1, scheduler=cluster.address), tmp_path)
+    wait_for(lambda: list_cached(tmp_path))
+    cluster.kill(cluster.scheduler)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert drop_bar(errors).startswith(f"Error: the cluster at {cluster.address} is gone"), errors
+    assert len(drop_bar(errors).splitlines()) == 1, errors
+    assert list_cached(tmp_path)
+
+
+def test_a_scheduler_that_is_not_there_is_named(lost_job):
+    process, address = lost_job
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.startswith(f"Error: the cluster at {address} is gone or not there")
+    assert len(errors.splitlines()) == 1
 
 
 def test_workers_that_differ_are_named():
-    here = pool.machine("cpu") | {"threads": 1}
-    same = {"tcp://a": {"cpu": here}, "tcp://b": {"cpu": here}}
-    assert pool.alike(same) == {"cpu": pool.machine("cpu")}
-    for change in ({"torch": "0"}, {"numpy": "0"}, {"device": "abacus"}):
+    here = pools.machine("cpu")
+    same = {address: here | {"threads": 1} for address in ("tcp://a", "tcp://b")}
+    assert pools.agree(same) == here
+    for change in ({"torch": "0"}, {"numpy": "0"}, {"device": "abacus"}, {"threads": 2}):
         ((what, value),) = change.items()
         with pytest.raises(
-            ValueError, match=f"the worker at tcp://c has {what} {value}, but .* is needed"
+            PoolError, match=f"the worker at tcp://c has {what} {value}, but .* is needed"
         ):
-            pool.alike(same | {"tcp://c": {"cpu": here | change}})
-
-
-def test_a_worker_gets_the_clients_code_and_only_once(monkeypatch):
-    first = {
-        "shipped_1": "loads = 1\ndef f(settings, progress): return {'said': 'first'}",
-        "shipped_2": "import shipped_1\ndef f(settings, progress): return shipped_1.f(settings, progress)",
-    }
-    settings, here = {"device": "cpu"}, pool.machine("cpu")
-    assert pool.perform_there(first, "shipped_2", "f", settings, here)["said"] == "first"
-    module = sys.modules["shipped_2"]
-    assert pool.perform_there(first, "shipped_2", "f", settings, here)["said"] == "first"
-    assert sys.modules["shipped_2"] is module
-    second = first | {"shipped_1": first["shipped_1"].replace("first", "second")}
-    assert pool.perform_there(second, "shipped_2", "f", settings, here)["said"] == "second"
-    with pytest.raises(ValueError, match="expected"):
-        pool.perform_there(first, "shipped_2", "f", settings, here | {"torch": "0"})
+            pools.agree(same | {"tcp://c": here | {"threads": 1} | change})

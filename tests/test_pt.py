@@ -1,7 +1,9 @@
-"""The adder against counts by hand, PyTorch's own recurrence and Python's sums; training, for real."""
+"""The adder against counts by hand, PyTorch's own modules and Python's sums; training, for real."""
 
+import functools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,74 +11,73 @@ from torch import nn
 import data
 import pt
 from data import gen_data_batch, prepare_batch
-from lab import trials
-from pt import Adder, evaluate, myPTRNNModel, train
-
-SETTINGS = {
-    "cell": "RNN",
-    "layers": 2,
-    "lr": 1e-3,
-    "digitlen": 10,
-    "steps": 30,
-    "batch_size": 20,
-    "test_size": 20,
-    "measure_every": 10,
-    "pairs": "uniform",
-    "stop_after": None,
-    "seed": 0,
-    "device": "cpu",
-}
+from pt import Adder, evaluate, myAdvPTRNNModel, myPTRNNModel, train
 
 
 def quiet(*_):
     pass
 
 
-def test_shapes():
-    num1, num2, _ = map(torch.LongTensor, prepare_batch(*gen_data_batch(7, 0, 999), maxlen=4))
-    assert myPTRNNModel()(num1, num2).shape == (7, 4, 10)
+def random_digits(batch, digits):
+    """Two LongTensors of digits."""
+    num1, num2, _ = prepare_batch(*gen_data_batch(batch, 0, 10**digits // 2), maxlen=digits)
+    return torch.LongTensor(num1), torch.LongTensor(num2)
+
+
+@pytest.mark.parametrize("model", ["RNN", "GRU", "LSTM"])
+def test_forward_is_the_reports_four_lines(model):
+    adder = myAdvPTRNNModel(layers=3, model=model)
+    num1, num2 = random_digits(7, 11)
+    embedded = torch.cat((adder.embed_layer(num1), adder.embed_layer(num2)), -1).transpose(0, 1)
+    output, _ = adder.rnn(embedded)
+    logits = adder.dense(output).transpose(0, 1)
+    assert logits.shape == (7, 11, 10)
+    assert torch.allclose(adder(num1, num2), logits, atol=1e-5)
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("RNN", 1), ("GRU", 3), ("LSTM", 4)])
 @pytest.mark.parametrize("layers", [1, 2, 5])
-def test_parameters_counted_by_hand(cell, gates, layers):
-    embedding = 10 * 32
-    recurrent = layers * gates * (64 * 64 + 64 * 64 + 64 + 64)  # two matrices and two biases a gate
-    linear = 64 * 10 + 10
-    assert (
-        sum(p.numel() for p in Adder(cell, layers).parameters()) == embedding + recurrent + linear
-    )
+@pytest.mark.parametrize(("hidden", "embedding"), [(64, 32), (16, 3)])
+def test_parameters_counted_by_hand(cell, gates, layers, hidden, embedding):
+    first = gates * (hidden * 2 * embedding + hidden * hidden + 2 * hidden)
+    above = gates * (hidden * hidden + hidden * hidden + 2 * hidden)
+    by_hand = 10 * embedding + first + (layers - 1) * above + hidden * 10 + 10
+    adder = Adder(cell, layers, hidden, embedding)
+    assert sum(parameter.numel() for parameter in adder.parameters()) == by_hand
 
 
-def test_the_reports_model_is_the_default():
-    model = myPTRNNModel()
-    assert (type(model.rnn), model.rnn.num_layers, model.rnn.nonlinearity) == (nn.RNN, 2, "tanh")
+def test_the_reports_models_by_their_names():
+    assert [myPTRNNModel().rnn.num_layers, myPTRNNModel(layers=5).rnn.num_layers] == [2, 5]
+    assert myPTRNNModel().rnn.nonlinearity == "tanh"
+    assert isinstance(myAdvPTRNNModel().rnn, nn.GRU)
+    assert isinstance(myAdvPTRNNModel(3, "LSTM").rnn, nn.LSTM)
+    with pytest.raises(ValueError, match="model must be one of RNN, GRU, LSTM, got 'Turing'"):
+        myAdvPTRNNModel(model="Turing")
 
 
 @pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
 def test_a_number_read_in_parts(cell):
     model = Adder(cell, 2)
-    num1, num2, _ = map(torch.LongTensor, prepare_batch(*gen_data_batch(3, 0, 10**599), maxlen=600))
-    whole = model(num1, num2)
+    num1, num2 = random_digits(3, 600)
     first, hidden = model.read(num1[:, :217], num2[:, :217])
     second, _ = model.read(num1[:, 217:], num2[:, 217:], hidden)
-    assert torch.allclose(torch.cat((first, second), 1), whole, atol=1e-5)
+    assert torch.allclose(torch.cat((first, second), 1), model(num1, num2), atol=1e-5)
 
 
 def test_the_loss_by_hand():
     logits = torch.randn(3, 4, 10, dtype=torch.float64)
     digits = torch.randint(10, (3, 4))
-    shares = [
-        logits[i, j].exp()[digits[i, j]] / logits[i, j].exp().sum()
-        for i in range(3)
-        for j in range(4)
-    ]
-    by_hand = -sum(math.log(share) for share in shares) / 12
-    assert pt.cross_entropy(logits, digits).item() == pytest.approx(by_hand, abs=1e-12)
+    total = 0.0
+    for i in range(3):
+        for j in range(4):
+            exponentials = logits[i, j].exp()
+            total += math.log(exponentials[digits[i, j]] / exponentials.sum())
+    assert pt.cross_entropy(logits, digits).item() == pytest.approx(-total / 12, abs=1e-12)
 
 
 class Oracle(nn.Module):
-    """Adds by columns, as on paper; with `wrong`, its first `wrong` answers have one wrong digit."""
+    """Adds by columns, as on paper; with `wrong`, its first `wrong` answers have one wrong
+    digit."""
 
     def __init__(self, wrong=0):
         super().__init__()
@@ -89,7 +90,7 @@ class Oracle(nn.Module):
     def read(self, num1, num2, hidden=None):
         carry = torch.zeros_like(num1[:, 0]) if hidden is None else hidden[0]
         digits = []
-        for a, b in zip(num1.T, num2.T):
+        for a, b in zip(num1.T, num2.T, strict=True):
             digits.append((a + b + carry) % 10)
             carry = (a + b + carry) // 10
         digits = torch.stack(digits, 1)
@@ -127,22 +128,62 @@ def test_add_refuses_what_it_cannot_add(pair, error, message):
         pt.add(Oracle(), *pair)
 
 
-@pytest.mark.parametrize(("cell", "layers"), [("RNN", 1), ("GRU", 2), ("LSTM", 3)])
-def test_saved_adders_load(cell, layers, tmp_path):
-    model = Adder(cell, layers)
+@pytest.mark.parametrize(
+    ("cell", "layers", "hidden", "embedding"),
+    [("RNN", 1, 64, 32), ("GRU", 2, 16, 3), ("LSTM", 3, 64, 32)],
+)
+def test_saved_adders_load(cell, layers, hidden, embedding, tmp_path):
+    model = Adder(cell, layers, hidden, embedding)
+    pt.save(model, tmp_path / "adder.npz")
+    pt.save(model, tmp_path / "again.npz")
+    assert (tmp_path / "adder.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
     torch.save(model.state_dict(), tmp_path / "adder.pt")
-    loaded = pt.load(tmp_path / "adder.pt")
     digits = torch.randint(0, 10, (2, 3, 20))
-    assert torch.equal(loaded(*digits), model(*digits))
+    for name in ("adder.npz", "adder.pt"):
+        loaded = pt.load(tmp_path / name)
+        assert loaded.cell == cell and torch.equal(loaded(*digits), model(*digits))
+    with np.load(tmp_path / "adder.npz") as arrays:
+        assert set(arrays) == {"cell", *model.state_dict()} and arrays["cell"] == cell
+        assert arrays["dense.weight"].dtype == np.float32
+
+
+class Own(nn.Module):
+    """A cell of one's own, with names of its own: remembers the sum of all inputs."""
+
+    def __init__(self, inputs, hidden, layers):
+        super().__init__()
+        self.to_hidden = nn.Linear(inputs, hidden)
+
+    def forward(self, inputs, hidden=None):
+        sums = self.to_hidden(inputs).cumsum(0)
+        if hidden is not None:
+            sums = sums + hidden
+        return sums, sums[-1:]
+
+
+@pytest.mark.parametrize("cell", [functools.partial(nn.RNN, nonlinearity="relu"), Own])
+def test_a_cell_of_ones_own_trains_and_loads_as_what_it_is(cell, tmp_path, monkeypatch):
+    monkeypatch.setitem(pt.CELLS, "Mine", cell)
+    model = Adder("Mine", 1)
+    optimizer = torch.optim.Adam(model.parameters())
+    train(20, model, optimizer, batch_size=5, test_size=3, log=quiet)
+    assert len(model.loss_history) == 20 and model.evaluated_at == [10, 20]
+    pt.save(model, tmp_path / "mine.npz")
+    digits = torch.randint(0, 10, (2, 3, 20))
+    assert torch.equal(pt.load(tmp_path / "mine.npz")(*digits), model(*digits))
+    monkeypatch.delitem(pt.CELLS, "Mine")
+    with pytest.raises(ValueError, match="cell must be one of RNN, GRU, LSTM, got 'Mine'"):
+        pt.load(tmp_path / "mine.npz")
 
 
 def test_evaluate_draws_the_reports_test_pairs(monkeypatch):
     ranges = []
     monkeypatch.setattr(
-        data, "gen_data_batch", lambda *range: ranges.append(range) or gen_data_batch(*range)
+        data, "gen_data_batch", lambda *limits: ranges.append(limits) or gen_data_batch(*limits)
     )
     evaluate(Oracle(), "cpu", 10, batch_size=3)
-    train(1, Adder(), torch.optim.Adam(Adder().parameters()), digitlen=10, batch_size=4, log=quiet)
+    model = Adder()
+    train(1, model, torch.optim.Adam(model.parameters()), digitlen=10, batch_size=4, log=quiet)
     assert ranges == [
         (3, 5000000001, 9999999999),
         (4, 0, 5000000000),
@@ -150,17 +191,28 @@ def test_evaluate_draws_the_reports_test_pairs(monkeypatch):
     ]
 
 
-def test_the_reports_lines_and_curves(capsys):
+def test_the_reports_lines_and_histories(capsys):
     model = myPTRNNModel()
     optimizer = torch.optim.Adam(params=model.parameters(), lr=0.001)
-    curves = train(55, model, optimizer, torch.device("cpu"))
-    assert len(curves["loss"]) == 55
-    assert curves["measured_at"] == [10, 20, 30, 40, 50, 55]
-    assert len(curves["accuracy"]) == 6
+    train(55, model, optimizer, torch.device("cpu"))
+    assert len(model.loss_history) == 55 and len(model.accuracy) == 6
+    assert model.evaluated_at == [10, 20, 30, 40, 50, 55]
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
-        f"step 50 : loss {curves['loss'][49]:.6g}  accuracy is: {curves['accuracy'][4]:g}"
+        f"step 50 : loss {model.loss_history[49]}",
+        f"accuracy is: {model.accuracy[4]:g}",
     ]
+    train(15, model, optimizer, log=quiet)
+    assert len(model.loss_history) == 70 and model.evaluated_at[6:] == [60, 70]
+
+
+def test_training_may_stop_after_perfect_evaluations(monkeypatch):
+    accuracies = iter([1.0, 0.5, 1.0, 1.0, 1.0, 0.5])
+    monkeypatch.setattr(pt, "evaluate", lambda *_: next(accuracies))
+    model = Adder()
+    optimizer = torch.optim.Adam(model.parameters())
+    train(100, model, optimizer, batch_size=2, stop_after_perfect=3, log=quiet)
+    assert model.evaluated_at == [10, 20, 30, 40, 50]
 
 
 def test_bad_arguments_of_train_and_evaluate_are_named():
@@ -168,6 +220,8 @@ def test_bad_arguments_of_train_and_evaluate_are_named():
     optimizer = torch.optim.Adam(model.parameters())
     with pytest.raises(ValueError, match="steps .* got 0"):
         train(0, model, optimizer)
+    with pytest.raises(ValueError, match="steps .* got True"):
+        train(True, model, optimizer)
     with pytest.raises(ValueError, match="device 'cuda:77' is not there"):
         train(1, model, optimizer, "cuda:77")
     with pytest.raises(ValueError, match="digitlen .* got 0"):
@@ -176,16 +230,21 @@ def test_bad_arguments_of_train_and_evaluate_are_named():
         evaluate(model, "cuda:77", 10)
 
 
+@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+def test_the_cuda_branch_has_every_tensor_on_the_device(cell):
+    # Torch's meta device has shapes and no numbers: a stray tensor of the CPU fails there too.
+    model = Adder(cell, 2).to("meta")
+    optimizer = torch.optim.Adam(model.parameters())
+    digits = [torch.zeros(3, 5, dtype=torch.long, device="meta") for _ in range(3)]
+    loss = pt.training_step(model, optimizer, *digits)
+    assert loss.device.type == "meta" and loss.shape == ()
+    assert all(parameter.grad.device.type == "meta" for parameter in model.parameters())
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-def test_the_same_training_on_cuda():
+def test_training_on_cuda():
     data.random.seed(0)
-    cuda0 = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    model = myPTRNNModel().to(cuda0)
+    model = myPTRNNModel().to("cuda:0")
     optimizer = torch.optim.Adam(params=model.parameters(), lr=0.01)
-    curves = train(200, model, optimizer, cuda0, log=quiet)
-    assert max(curves["accuracy"]) > 0.9
-    first = trials.train_adder(SETTINGS | {"device": "cuda"}, quiet)
-    again = trials.train_adder(SETTINGS | {"device": "cuda"}, quiet)
-    on_cpu = trials.train_adder(SETTINGS, quiet)
-    assert first["loss"] == again["loss"]
-    assert first["loss"] == pytest.approx(on_cpu["loss"], rel=1e-3)
+    train(200, model, optimizer, "cuda:0", log=quiet)
+    assert max(model.accuracy) > 0.9

@@ -32,7 +32,7 @@ def test_the_recurrence_is_pytorchs(cell, scale, time, batch):
         output, last = run(rnn, table, index, hidden)
         loss = (output * output.detach().cos()).sum() + last.sum()
         seen.append([output, last, *torch.autograd.grad(loss, weights)])
-    for ours, theirs in zip(*seen):
+    for ours, theirs in zip(*seen, strict=True):
         assert (ours - theirs).abs().max() <= 1e-5 * theirs.abs().max()
 
 

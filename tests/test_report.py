@@ -1,4 +1,5 @@
-"""The verdict rule against sampled coins and counts by hand; each claim can be judged either way."""
+"""The verdict rule against sampled coins and counts by hand; each claim can be judged either
+way."""
 
 import math
 
@@ -7,39 +8,44 @@ import pytest
 
 from lab import report
 
-SETTINGS = {
-    "digitlen": 10,
-    "cell": "RNN",
-    "layers": [1, 2, 3, 4],
-    "lr": 1e-3,
-    "steps": 500,
-    "batch_size": 100,
-    "stop_after": None,
-}
 
-
-def record(accuracy, loss=None, error=None):
-    """A made-up record, measured every 10 steps."""
-    steps = [10 * (i + 1) for i in range(len(accuracy))]
-    loss = loss or [1.0] * (10 * len(accuracy))
+def run(accuracy, loss=None, error=None, seed=0, decided="proven", digits=None):
+    """A made-up run, evaluated every 10 steps."""
     return {
+        "seed": seed,
         "accuracy": accuracy,
-        "measured_at": steps,
-        "loss": loss,
+        "steps": [10 * (i + 1) for i in range(len(accuracy))],
+        "loss": loss or [1.0] * len(accuracy),
         "error": error,
-        "digits": None,
+        "decided": decided,
+        "verdict": "wrong" if digits else decided,
+        "digits": digits,
     }
 
 
+def experiment(name, by_value, **changes):
+    """Variants of an experiment at the report's settings, but for `changes`: [a run a seed] by
+    value."""
+    said = report.REPORT[name]
+    field = report.compared_field(said)
+    variants = []
+    for value, runs in by_value.items():
+        settings = said["settings"] | changes
+        if field:
+            settings[field] = value
+        label = "" if field is None else f"{field} {value}"
+        variants.append({"label": label, "settings": settings, "runs": runs})
+    return variants
+
+
 def test_majority_against_sampled_coins():
-    # P(share > 1/2 | yes of seeds), by drawing shares from the uniform prior and keeping those that fit
+    # P(share > 1/2 | yes of seeds): shares from the uniform prior, of which those are kept that fit
     draws = np.random.default_rng(0)
     shares = draws.random(400_000)
     heads = draws.binomial(5, shares)
     for yes in range(6):
-        assert report.majority(yes, 5) == pytest.approx(
-            (shares[heads == yes] > 0.5).mean(), abs=0.01
-        )
+        sampled = (shares[heads == yes] > 0.5).mean()
+        assert report.majority(yes, 5) == pytest.approx(sampled, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -64,118 +70,165 @@ def test_verdicts_by_hand(yes, seeds, expected):
     assert report.verdict([True] * yes + [False] * (seeds - yes)) == expected
 
 
-def test_claims_by_hand():
-    slow, fast, never = record([0, 0.5, 1.0]), record([0.9, 1.0, 0.2]), record([0, 0, 0.99])
-    assert [report.reached(r, 1.0) for r in (slow, fast, never)] == [30, 20, math.inf]
-    assert [report.last_measured({1: slow}, step) for step in (350, 60, 200)] == [370, 70, 210]
-    assert report.last_measured({1: dict(slow, measured_at=[50, 100, 150])}, 450) == 500
+def test_questions_by_hand():
+    slow = run([0, 0.5, 1.0])
+    fast = run([0.9, 1.0, 0.2])
+    never = run([0, 0, 0.99])
+    assert [report.first_step(each) for each in (slow, fast, never)] == [30, 20, math.inf]
+    assert [report.last_step_counted({1: slow}, step) for step in (350, 60, 200)] == [370, 70, 210]
+    assert report.last_step_counted({1: slow | {"steps": [50, 100, 150]}}, 450) == 500
     assert report.comes({1: slow, 2: fast, 3: never}, 2, "first")
-    assert report.comes({1: slow, 2: fast, 3: never}, 3, "last") and not report.comes(
-        {1: fast, 3: never}, 1, "last"
-    )
+    assert report.comes({1: slow, 2: fast, 3: never}, 3, "last")
+    assert not report.comes({1: fast, 3: never}, 1, "last")
     assert not report.comes({1: fast, 2: fast}, 2, "first"), "a tie is not first"
     assert report.all_reach({1: slow, 2: fast}, within=30)
     assert not report.all_reach({1: slow, 2: fast}, within=20)
     assert not report.all_reach({1: slow, 2: never})
     assert report.all_reach({1: slow, 2: never}, level=0.5)
     assert not report.all_reach({1: slow}, steady=True)
-    assert report.reached(record([1.0, 0.9, 1.0, 1.0, 1.0]), 1.0, report.STEADY) == 30
-    assert report.reached(record([1.0, 0.9, 1.0, 1.0]), 1.0, report.STEADY) == math.inf
-    assert report.one_falls_and_recovers({1: never, 2: record([0.0, 1.0, 0.05, 1.0])}, 0.1)
-    assert not report.one_falls_and_recovers(
-        {1: record([0.0, 1.0, 0.05]), 2: record([0.0, 1.0, 0.5, 1.0])}, 0.1
-    )
-    assert report.highest_ends_wrong({1: slow, 2: fast}) and not report.highest_ends_wrong(
-        {1: fast, 2: slow}
-    )
-    assert report.highest_ends_wrong({1: record([1.0], error="the loss is nan")})
+    steady = run([1.0, 0.9, 1.0, 1.0, 1.0])
+    assert report.first_step(steady, 1.0, report.STEADY) == 30
+    assert report.first_step(run([1.0, 0.9, 1.0, 1.0]), 1.0, report.STEADY) == math.inf
+    fell = run([0.0, 1.0, 0.05])
+    assert report.one_falls_and_recovers({1: never, 2: run([0.0, 1.0, 0.05, 1.0])}, 0.1)
+    assert not report.one_falls_and_recovers({1: fell, 2: run([0.0, 1.0, 0.5, 1.0])}, 0.1)
+    assert report.highest_ends_wrong({1: slow, 2: fast})
+    assert not report.highest_ends_wrong({1: fast, 2: slow})
+    assert report.highest_ends_wrong({1: run([1.0], error="the loss is nan")})
 
 
 def test_every_claim_can_be_judged_either_way():
-    # Records that learn at once and records that never do: no claim may give the same answer to all.
-    at_once, never = record([1.0] * 200), record([0.0] * 200, loss=[3.0] * 2000)
-    at_once["loss"] = [0.0] * 2000
-    for step, loss in report.REPORT[1]["loss"]:
-        at_once["loss"][step - 1] = loss
-    fell = record([0.0, 1.0, 0.0, 1.0] + [0.0] * 196)
-    for row, said in report.REPORT.items():
-        keys = next(
-            (value for value in said["settings"].values() if isinstance(value, list)), [None]
-        )
+    # Runs that learn at once and runs that never do: no claim may give the same answer to all.
+    at_once = run([1.0] * 200, loss=[0.0] * 200)
+    never = run([0.0] * 200, loss=[3.0] * 200)
+    for step, loss in report.REPORT["task-1"]["loss"]:
+        at_once["loss"][step // 10 - 1] = loss
+    fell = run([0.0, 1.0, 0.0, 1.0] + [0.0] * 196)
+    for name, said in report.REPORT.items():
+        values = report.values_of(said)
         for claim, question in said["claims"].items():
-            answers = {
-                report.is_true(dict.fromkeys(keys, same), **question)
-                for same in (at_once, never, fell)
-            }
-            for key in keys:
-                answers.add(report.is_true(dict.fromkeys(keys, never) | {key: at_once}, **question))
-                answers.add(report.is_true(dict.fromkeys(keys, at_once) | {key: never}, **question))
-            assert answers == {True, False}, (row, claim)
+            variants = [dict.fromkeys(values, same) for same in (at_once, never, fell)]
+            for value in values:
+                variants.append(dict.fromkeys(values, never) | {value: at_once})
+                variants.append(dict.fromkeys(values, at_once) | {value: never})
+            answers = {report.answer(of_seed, **question) for of_seed in variants}
+            assert answers == {True, False}, (name, claim)
 
 
-def test_a_row_is_only_judged_on_the_reports_settings():
-    results = {layers: [record([1.0] * 50)] * 5 for layers in (1, 2, 3, 4, 5)}
-    found = report.judge(4, SETTINGS | {"layers": [1, 2, 3, 4, 5]}, results)
-    assert found[0] == {
+def test_only_the_reports_settings_get_a_verdict():
+    runs = [run([1.0] * 50, seed=seed) for seed in range(5)]
+    layers = dict.fromkeys((1, 2, 3, 4, 7), runs)
+    claims = report.judge("rnn-layers", experiment("rnn-layers", layers))
+    assert claims[0] == {
         "claim": "all four reach 100%",
         "answers": [True] * 5,
         "verdict": "holds",
         "note": "",
     }
-    fewer = report.judge(4, SETTINGS | {"batch_size": 7}, results)
-    assert {claim["note"] for claim in fewer} == {"with 7 pairs a step"}
-    for change in ({"layers": [1, 2]}, {"steps": 499}, {"cell": "GRU"}, {"digitlen": [10, 20]}):
-        assert report.judge(4, SETTINGS | change, results) == []
-        assert len(report.differences(4, SETTINGS | change)) == 1
-
-
-def test_a_row_is_judged_into_plain_values():
-    never, early = record([0.0] * 50), record([0.0, 0.95] + [1.0] * 48)
-    early |= {"decided": "36 + 33 gives 79", "digits": 2}
-    results = {
-        1: [early, early],
-        2: [early, early],
-        3: [early, early],
-        4: [early, never],
-        9: [never, never],
+    for field, value in {
+        "digitlen": 20,
+        "cell": "GRU",
+        "hidden": 32,
+        "embedding": 16,
+        "lr": 2e-3,
+        "optimizer": "SGD",
+        "momentum": 0.9,
+        "steps": 499,
+        "batch_size": 1000,
+        "test_size": 100,
+        "eval_every": 20,
+        "pairs": "long-carry",
+        "stop_after_perfect": 5,
+    }.items():
+        variants = experiment("rnn-layers", layers, **{field: value})
+        assert report.judge("rnn-layers", variants) == []
+        (line,) = report.differences("rnn-layers", variants)
+        assert line.startswith(f"{field} is {value}, the report's is ")
+    fewer = experiment("rnn-layers", {1: runs, 2: runs})
+    assert report.judge("rnn-layers", fewer) == []
+    assert report.differences("rnn-layers", fewer) == ["layers is 1, 2, the report's is 1, 2, 3, 4"]
+    notes = {
+        claim["note"]
+        for claim in report.judge("1000-digits", experiment("1000-digits", {None: runs}))
     }
-    arms = {layers: (f"{layers} layers", records) for layers, records in results.items()}
-    row = report.of_row(4, SETTINGS | {"layers": list(results)}, arms)
-    assert [arm["wrong"] for arm in row["arms"]] == ["36 + 33 gives 79"] * 4 + ["none"]
-    assert (row["anchor"], row["picture"]) == (
-        "row-4-rnn-with-1-to-4-layers",
-        "row-4-rnn-with-1-to-4-layers.png",
-    )
-    assert row["headline"] == "RNN with 1 to 4 layers: first step at 90%, median of 2 seeds"
-    assert [arm["legend"] for arm in row["arms"]] == [
-        *(f"{n} layers: step 20" for n in (1, 2, 3)),
-        "4 layers: never",
-        "9 layers: never",
+    assert notes == {"with a batch size of 5"}
+
+
+def test_an_experiment_is_described_by_its_runs():
+    never = run([0.0] * 50, seed=1)
+    early = run([0.0, 0.95] + [1.0] * 48, decided="36 + 33 gives 79, not 69", digits=2)
+    late = early | {"seed": 1}
+    by_value = dict.fromkeys((1, 2, 3), [early, late]) | {4: [early, never], 9: [never, never]}
+    variants = experiment("rnn-layers", by_value)
+    described = report.describe_experiment("rnn-layers", ("layers",), variants)
+    shortest = [variant["shortest"] for variant in described["variants"]]
+    assert shortest == ["36 + 33 gives 79, not 69"] * 4 + [None]
+    headline = "RNN with 1 to 4 layers: first step at 90%, median of 2 seeds"
+    assert described["headline"] == headline
+    legends = [variant["legend"] for variant in described["variants"]]
+    assert legends == [
+        *(f"layers {n}: step 20" for n in (1, 2, 3)),
+        "layers 4: never",
+        "layers 9: never",
     ]
-    assert row["arms"][3]["reached"] == {"90%": [20, None], "100%": [30, None]}
-    assert ["3 layers", 190, 0.9] in row["diamonds"]["accuracy"] and row["diamonds"]["loss"] == []
-    assert row["claims"][0]["answers"] == [True, False] and not row["fewer_pairs"]
-    assert report.of_row(4, SETTINGS | {"batch_size": 7}, arms)["fewer_pairs"]
+    assert described["variants"][3]["first"] == {"90%": [20, math.inf], "100%": [30, math.inf]}
+    assert ["layers 3", 190, 0.9] in described["report_points"]["accuracy"]
+    assert described["claims"][0]["answers"] == [True, False]
+    assert "layers" not in described["settings"] and described["settings"]["steps"] == 500
 
 
-def test_row_10_is_judged_only_with_a_gpu():
-    assert report.of_costs({("cpu", 10): [5.0] * 5}, {"cpu": "abacus"})["verdict"] == report.NO_GPU
-    costs = {
-        ("cpu", 10): [5.0] * 5,
-        ("cpu", 100): [40.0] * 5,
-        ("cuda", 10): [2.0] * 5,
-        ("cuda", 100): [2.0] * 5,
-    }
-    assert [
-        claim["verdict"]
-        for claim in report.of_costs(costs, {"cpu": "abacus", "cuda": "a GPU"})["claims"]
-    ] == ["does not hold", "holds"]
+def test_an_experiment_of_ones_own_has_no_claims():
+    variants = [{"label": "", "settings": {"layers": 1, "lr": 0.1}, "runs": [run([0.5])]}]
+    described = report.describe_experiment("mine", (), variants)
+    assert described["verdict"] == report.NO_CLAIMS and described["claims"] == []
+    assert described["title"] == "mine" and described["says"] is None
+    assert described["picture"] == "mine.png"
+
+
+def test_the_gpu_is_judged_only_where_there_is_one():
+    on_cpu = {("cpu", 10): [5.0] * 5, ("cpu", 100): [40.0] * 5}
+    assert report.describe_gpu(on_cpu, {"cpu": "abacus"})["verdict"] == report.NO_GPU
+    on_both = on_cpu | {("cuda", 10): [2.0] * 5, ("cuda", 100): [2.0] * 5}
+    described = report.describe_gpu(on_both, {"cpu": "abacus", "cuda": "a GPU"})
+    assert [claim["verdict"] for claim in described["claims"]] == ["does not hold", "holds"]
 
 
 def test_verdicts_are_tallied_in_words():
-    found = [
-        {"verdict": verdict}
-        for verdict in ("holds", "depends on the seed", "holds", "does not hold", "too few seeds")
-    ]
-    assert report.tally(found) == "2 hold, 1 depends on the seed, 1 does not hold, 1 too few seeds"
+    verdicts = ("holds", "depends on the seed", "holds", "does not hold", "too few seeds")
+    claims = [{"verdict": verdict} for verdict in verdicts]
+    tally = "2 hold, 1 depends on the seed, 1 does not hold, 1 too few seeds"
+    assert report.tally(claims) == tally
     assert report.tally([]) == ""
+
+
+def test_adders_are_counted_once_and_over_what_was_evaluated():
+    settings = {"layers": 1}
+    wrong = run([0.9, 1.0], decided="36 + 33 gives 79, not 69", digits=2)
+    worse = run([1.0, 0.9], decided="1 + 1 gives 3, not 2", digits=1, seed=1)
+    unsure = run([1.0], decided="undecided", seed=2)
+    variant = {"label": "", "settings": settings, "runs": [wrong, worse, unsure]}
+    again = {"label": "", "settings": settings, "runs": [wrong]}
+    proof = {"verdict": "proven", "decided": "proven", "digits": None}
+    counted = report.count_decided(
+        {
+            "experiments": {"one": {"variants": [variant]}, "same": {"variants": [again]}},
+            "proof": {"groups": [{"cell": "RNN", "label": "RNN, 1 layer", "runs": [proof]}]},
+        }
+    )
+    groups = counted.pop("groups")
+    assert counted == {
+        "picture": "decided.png",
+        "adders": 4,
+        "evaluated": 3,
+        "perfect": 2,
+        "perfect_but_wrong": 1,
+        "most_digits": 2,
+        "wrong": 2,
+        "proven": 1,
+        "undecided": 1,
+    }
+    assert [(group["name"], len(group["adders"])) for group in groups] == [
+        ("one", 3),
+        ("RNN, trained for the proof", 1),
+    ]
+    assert groups[1]["adders"][0]["perfect"] is None

@@ -1,8 +1,10 @@
-"""Each long call, small: its record, and that the same settings give it again; bad settings named before any work."""
+"""Settings, checked where they stand; each run, small: its result, and that its arguments give it
+again."""
 
-import math
+import pickle
 import random
 import threading
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
@@ -10,80 +12,184 @@ import torch
 from adders import proven_adder
 
 import data
+import exact
 import pt
-from data import carry_rich_batch, gen_data_batch, prepare_batch, results_converter
-from exact import proof
+from data import gen_data_batch, long_carry_batch, prepare_batch, results_converter
 from lab import trials
-from lab.trials import train_adder
+from lab.trials import Settings, SettingsError, compare, train_adder
 
-SETTINGS = {
-    "cell": "RNN",
-    "layers": 2,
-    "lr": 1e-3,
-    "digitlen": 10,
-    "steps": 30,
-    "batch_size": 20,
-    "test_size": 20,
-    "measure_every": 10,
-    "pairs": "uniform",
-    "stop_after": None,
-    "seed": 0,
-    "device": "cpu",
-}
+TINY = Settings(
+    digitlen=10,
+    cell="RNN",
+    layers=2,
+    lr=1e-3,
+    steps=30,
+    batch_size=20,
+    test_size=20,
+    eval_every=10,
+)
 
 
 def quiet(share, line):
     pass
 
 
-def test_training_reaches_100_percent_and_adds_larger_numbers():
-    record = train_adder(
-        SETTINGS | {"lr": 0.01, "layers": 1, "steps": 250, "batch_size": 100}, quiet
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"digitlen": 0}, "digitlen .* got 0"),
+        ({"digitlen": np.int64(3)}, "digitlen must be an integer"),
+        ({"batch_size": 0}, "batch_size .* got 0"),
+        ({"test_size": -1}, "test_size .* got -1"),
+        ({"steps": 0.5}, "steps .* got 0.5"),
+        ({"eval_every": 0}, "eval_every .* got 0"),
+        ({"pairs": "prime"}, "pairs .* got 'prime'"),
+        ({"stop_after_perfect": 0}, "stop_after_perfect .* got 0"),
+        ({"cell": "Transformer"}, "cell must be one of RNN, GRU, LSTM, got 'Transformer'"),
+        ({"layers": True}, "layers .* got True"),
+        ({"layers": [1, 2]}, r"layers must be one value, got \[1, 2\]"),
+        ({"layers": range(3)}, r"layers must be one value, got range\(0, 3\)"),
+        ({"lr": np.logspace(-3, -1, 3)}, "lr must be one value, got array"),
+        ({"lr": 0}, "lr .* got 0"),
+        ({"lr": "fast"}, "lr .* got 'fast'"),
+        ({"lr": float("nan")}, "lr .* got nan"),
+        ({"hidden": 0}, "hidden .* got 0"),
+        ({"embedding": "32"}, "embedding .* got '32'"),
+        ({"optimizer": "adam"}, "optimizer must be one of Adam, AdamW, SGD, got 'adam'"),
+        ({"momentum": 0.9}, "momentum is SGD's alone, got momentum=0.9 with optimizer='Adam'"),
+        ({"optimizer": "SGD", "momentum": 1.0}, "momentum .* got 1.0"),
+        ({"seed": -1}, "seed .* got -1"),
+        ({"device": "gpu"}, "device .* got 'gpu'"),
+        ({"layer": 3}, r"Settings has no field 'layer' \(layer=3\), did you mean 'layers'\?"),
+        ({"measure": 3}, r"Settings has no field 'measure' \(measure=3\)$"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_value(change, message):
+    with pytest.raises(SettingsError, match=message):
+        replace(TINY, **change)
+    with pytest.raises(SettingsError, match=message):
+        Settings(**asdict(TINY) | change)
+
+
+def test_settings_travel_to_other_processes_and_tell_cached_runs():
+    assert pickle.loads(pickle.dumps(TINY)) == TINY
+    told = TINY.cache_key()
+    assert told["digitlen"] == 10 and told["seed"] == 0
+    assert not {"hidden", "optimizer", "device"} & set(told), "a new field must train nothing again"
+    other = {"cell": "GRU", "pairs": "long-carry", "optimizer": "SGD", "device": "cuda:1"}
+    for field in fields(Settings):
+        value = getattr(TINY, field.name)
+        if field.name == "momentum":
+            sgd = replace(TINY, optimizer="SGD")
+            assert replace(sgd, momentum=0.5).cache_key() != sgd.cache_key()
+            continue
+        changed = other.get(field.name, 5 if value is None else value)
+        if isinstance(changed, (int, float)) and value is not None:
+            changed = value + 1
+        assert replace(TINY, **{field.name: changed}).cache_key() != told, field.name
+
+
+def test_variants_and_their_labels_by_hand():
+    both = compare(TINY, range(2), cell=["RNN", "GRU"], layers=range(1, 3))
+    labels = [variant.label for variant in both.variants]
+    assert labels == ["RNN, 1 layer", "RNN, 2 layers", "GRU, 1 layer", "GRU, 2 layers"]
+    assert both.compared == ("cell", "layers")
+    assert both.variants[2].settings == tuple(
+        replace(TINY, cell="GRU", layers=1, seed=seed) for seed in (0, 1)
     )
-    assert 1.0 in record["accuracy"]
-    first = record["measured_at"][record["accuracy"].index(1.0)]
-    assert record["said"].startswith(f"100% from step {first}, loss ")
-    assert record["loss"][0] > 2 and record["loss"][-1] < 0.05
-    assert record["error"] is None
-    model = pt.adder_of(record["weights"])
+    alone = compare(TINY, [3, 3])
+    assert alone == ((), (("", (replace(TINY, seed=3),)),)), "each seed once"
+    rates = compare(TINY, [0], lr=np.logspace(-2, -1, 2), optimizer=["Adam", "SGD"])
+    assert [variant.label for variant in rates.variants][1] == "lr 0.01, optimizer SGD"
+    assert type(rates.variants[0].settings[0].lr) is float
+
+
+@pytest.mark.parametrize(
+    ("seeds", "values", "message"),
+    [
+        ([], {}, r"seeds must be a list of at least one value to compare, got \[\]"),
+        (5, {}, "seeds must be a list .* got 5"),
+        ([0], {"layers": 3}, "layers must be a list .* got 3"),
+        ([0], {"layers": []}, "layers must be a list"),
+        ([0], {"cell": "GRU"}, "cell must be a list .* got 'GRU'"),
+        ([0], {"layers": [1, 0]}, "layers .* got 0"),
+        ([0], {"layer": [1, 2]}, "no field 'layer' .*did you mean 'layers'"),
+        ([0], {"seed": [1, 2]}, "seed=.*second argument"),
+        ([-1], {}, "seed .* got -1"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(seeds, values, message):
+    with pytest.raises(SettingsError, match=message):
+        compare(TINY, seeds, **values)
+
+
+def test_training_reaches_100_percent_and_adds_larger_numbers():
+    settings = replace(TINY, lr=0.01, layers=1, steps=250, batch_size=100)
+    result = train_adder(settings, quiet)
+    assert 1.0 in result["accuracy"]
+    first = result["steps"][result["accuracy"].index(1.0)]
+    said = f"first 100% at step {first}, {result['accuracy'][-1]:g} at the end; "
+    assert trials.describe_training(result) == said
+    assert len(result["loss"]) == 250 and result["loss"][0] > 2 and result["loss"][-1] < 0.05
+    assert result["error"] is None
+    model = pt.adder_of(**result["adder"])
     pairs = gen_data_batch(100, 5 * 10**9 + 1, 10**10 - 1)  # none of them was in the training range
     num1, num2, _ = map(torch.LongTensor, prepare_batch(*pairs, maxlen=11))
     answers = results_converter(model(num1, num2).argmax(-1))
-    assert sum(map(int.__eq__, answers, (a + b for a, b in zip(*pairs[:2])))) >= 95
+    sums = [a + b for a, b in zip(*pairs[:2], strict=True)]
+    assert sum(map(int.__eq__, answers, sums)) >= 95
 
 
-def test_carry_rich_training_draws_carry_rich_pairs(monkeypatch):
+def test_long_carry_training_draws_long_carry_pairs(monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        data, "carry_rich_batch", lambda *size: drawn.append(size) or carry_rich_batch(*size)
+        data, "long_carry_batch", lambda *size: drawn.append(size) or long_carry_batch(*size)
     )
-    train_adder(SETTINGS | {"pairs": "carry_rich", "steps": 2}, quiet)
+    train_adder(replace(TINY, pairs="long-carry", steps=2), quiet)
     assert drawn == [(20, 10), (20, 10)]
 
 
-def test_a_run_may_stop_at_a_steady_100_percent(monkeypatch):
-    accuracies = iter([1.0, 0.5, 1.0, 1.0, 1.0, 0.5])
-    monkeypatch.setattr(pt, "evaluate", lambda *_: next(accuracies))
-    record = train_adder(SETTINGS | {"steps": 100, "stop_after": 3}, quiet)
-    assert record["measured_at"] == [10, 20, 30, 40, 50]
-    assert record["said"].startswith("100% from step 10, ")
-
-
 def test_the_same_settings_give_the_same_curves_bit_for_bit():
-    first = train_adder(SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2}, quiet)
-    again = train_adder(SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2}, quiet)
-    other = train_adder(
-        SETTINGS | {"digitlen": 300, "batch_size": 2, "test_size": 2, "seed": 1}, quiet
-    )
+    settings = replace(TINY, digitlen=300, batch_size=2, test_size=2)
+    first = train_adder(settings, quiet)
+    again = train_adder(settings, quiet)
+    other = train_adder(replace(settings, seed=1), quiet)
     assert first["loss"] == again["loss"] != other["loss"]
-    assert all(
-        torch.equal(tensor, again["weights"][name]) for name, tensor in first["weights"].items()
-    )
+    for name, tensor in first["adder"]["weights"].items():
+        assert torch.equal(tensor, again["adder"]["weights"][name])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": "AdamW"},
+        {"optimizer": "SGD"},
+        {"optimizer": "SGD", "momentum": 0.9},
+        {"hidden": 16},
+        {"embedding": 8},
+        {"cell": "LSTM"},
+    ],
+)
+def test_each_setting_is_what_is_trained(change):
+    settings = replace(TINY, **change)
+    result = train_adder(settings, quiet)
+    assert result["loss"] != train_adder(TINY, quiet)["loss"]
+    # the same by PyTorch's own optimizers and the report's lines
+    pt.seed_everything(0)
+    model = pt.Adder(settings.cell, 2, settings.hidden, settings.embedding)
+    optimizer = {
+        "Adam": lambda: torch.optim.Adam(model.parameters(), 1e-3),
+        "AdamW": lambda: torch.optim.AdamW(model.parameters(), 1e-3),
+        "SGD": lambda: torch.optim.SGD(model.parameters(), 1e-3, momentum=settings.momentum),
+    }[settings.optimizer]()
+    pt.train(30, model, optimizer, batch_size=20, test_size=20, log=lambda line: None)
+    assert model.loss_history == pytest.approx(result["loss"], rel=1e-4)
 
 
 def test_another_thread_that_draws_changes_nothing():
     # as those of a Dask worker do
-    quietly, ended = train_adder(SETTINGS, quiet), threading.Event()
+    quietly = train_adder(TINY, quiet)
+    ended = threading.Event()
 
     def draw():
         while not ended.wait(0.001):
@@ -91,103 +197,45 @@ def test_another_thread_that_draws_changes_nothing():
 
     other = threading.Thread(target=draw)
     other.start()
-    disturbed = train_adder(SETTINGS, quiet)
+    disturbed = train_adder(TINY, quiet)
     ended.set()
     other.join()
     assert disturbed["loss"] == quietly["loss"] and disturbed["accuracy"] == quietly["accuracy"]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_says_why():
-    record = train_adder(SETTINGS | {"lr": 1e38}, quiet)
-    step = len(record["loss"]) + 1
-    assert f"at step {step} (RNN, 2 layers, learning rate 1e+38)" in record["error"]
-    assert "lower learning rate" in record["error"]
-    assert all(map(math.isfinite, record["loss"]))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"digitlen": 0}, "digitlen .* got 0"),
-        ({"batch_size": 0}, "batch_size .* got 0"),
-        ({"test_size": -1}, "test_size .* got -1"),
-        ({"steps": 0}, "steps .* got 0"),
-        ({"measure_every": 0}, "measure_every .* got 0"),
-        ({"pairs": "prime"}, "pairs .* got 'prime'"),
-        ({"stop_after": 0}, "stop_after .* got 0"),
-        ({"cell": "Transformer"}, "cell .* RNN, GRU, LSTM, got 'Transformer'"),
-        ({"layers": 0}, "layers .* got 0"),
-        ({"lr": 0}, "lr .* got 0"),
-        ({"seed": -1}, "seed .* got -1"),
-    ],
-)
-def test_bad_settings_are_named_before_any_work(change, message, monkeypatch):
-    monkeypatch.setattr(pt, "seed_everything", lambda seed: pytest.fail("work has begun"))
-    with pytest.raises(ValueError, match=message):
-        train_adder(SETTINGS | change, quiet)
+    result = train_adder(replace(TINY, lr=1e38), quiet)
+    step = len(result["loss"]) + 1
+    assert f"at step {step} (RNN, learning rate 1e+38)" in result["error"]
+    assert "lower learning rate" in result["error"]
+    assert np.isfinite(result["loss"]).all()
+    assert trials.describe_training(result).startswith("ended early: the loss is ")
 
 
 def test_progress_is_told_every_50_steps():
     told = []
-    train_adder(SETTINGS | {"steps": 110}, lambda share, line: told.append((share, line)))
-    assert [share for share, _ in told] == pytest.approx([50 / 110, 100 / 110])
-    assert [line[:15] for _, line in told] == ["step 50 : loss ", "step 100 : loss"]
+    train_adder(replace(TINY, steps=110), lambda share, line: told.append((share, line)))
+    assert [share for share, _ in told] == pytest.approx([50 / 110, 50 / 110, 100 / 110, 100 / 110])
+    assert [line.split()[0] for _, line in told] == ["step", "accuracy", "step", "accuracy"]
 
 
-def test_arms_and_their_names_by_hand():
-    row = {"digitlen": 10, "cell": ["RNN", "GRU"], "layers": [1, 2], "lr": 0.001, "seeds": [0, 1]}
-    assert list(trials.arms(row)) == [("RNN", 1), ("RNN", 2), ("GRU", 1), ("GRU", 2)]
-    assert trials.arms(row)["GRU", 1] == (
-        "GRU, 1 layer",
-        {"digitlen": 10, "cell": "GRU", "layers": 1, "lr": 0.001},
-    )
-    assert [label for label, _ in trials.arms(row).values()][:2] == [
-        "RNN, 1 layer",
-        "RNN, 2 layers",
-    ]
-    assert list(trials.arms(row | {"cell": "RNN"})) == [1, 2]
-    alone = row | {"cell": "RNN", "layers": 2}
-    assert trials.arms(alone) == {
-        None: ("", {name: value for name, value in alone.items() if name != "seeds"})
-    }
-    with pytest.raises(ValueError, match="seeds must hold at least one"):
-        trials.arms(alone | {"seeds": []})
+def test_an_adder_for_the_proof_is_proven_when_it_is_decided():
+    adder = trials.train_for_proof("RNN", 1, 3, "cpu", progress=quiet)["adder"]
+    decision = trials.decide_adder(adder, quiet)
+    assert decision["verdict"] == decision["decided"] == "proven" and decision["pair"] is None
+    assert decision["margin"] == exact.prove(pt.adder_of(**adder)).margin > 0
 
 
-def test_a_proven_adder_is_recorded_with_its_proof():
-    record = trials.prove_adder({"cell": "RNN", "layers": 1, "seed": 3, "device": "cpu"}, quiet)
-    found = proof.prove(pt.adder_of(record["weights"]))
-    assert record["proven"] and record["margin"] == found.margin
-    assert (
-        record["said"].startswith("proven, least margin ")
-        and record["digits"] is record["pair"] is None
-    )
-
-
-def test_a_proven_adder_is_right_at_every_length_and_a_forgetful_one_is_not():
-    tests = trials.lengths(proven_adder(1, 0, "RNN")[0], {300: 2, 100: 3})["lengths"]
-    assert [(test["length"], test["pairs"]) for test in tests] == [
-        (100, 3),
-        (100, 1),
-        (300, 2),
-        (300, 1),
-    ]
-    assert all(test["right"] == test["pairs"] for test in tests)
-    tests = trials.lengths(Forgetful(), {2: 3, 100: 3})["lengths"]
-    assert (
-        [test["right"] for test in tests[:2]] == [3, 1]
-        and tests[2]["right"] < 3
-        and tests[3]["right"] == 0
-    )
-
-
-def test_a_step_is_timed():
-    record = trials.time_step({"digitlen": 5, "device": "cpu", "seed": 0}, quiet)
-    assert len(record["ms"]) == 3 and min(record["ms"]) > 0
+def proven():
+    """An adder as the runs take it."""
+    return trials.plain_adder(proven_adder(1, 0, "RNN")[0])
 
 
 class Forgetful(torch.nn.Module):
-    """Adds by columns, but a carry is lost after it has gone into three positions; its state is the run of carries."""
+    """Adds by columns, but a carry is lost after it has gone into three positions.
+
+    Its state is the number of positions that the carry has gone into.
+    """
 
     def __init__(self):
         super().__init__()
@@ -196,7 +244,7 @@ class Forgetful(torch.nn.Module):
     def read(self, num1, num2, hidden=None):
         carries = torch.zeros_like(num1[:, 0]) if hidden is None else hidden
         digits = []
-        for a, b in zip(num1.T, num2.T):
+        for a, b in zip(num1.T, num2.T, strict=True):
             total = a + b + (carries > 0)
             digits.append(total % 10)
             carries = torch.where(total >= 10, carries + 1, 0)
@@ -204,51 +252,44 @@ class Forgetful(torch.nn.Module):
         return torch.nn.functional.one_hot(torch.stack(digits, 1), 10).float(), carries
 
 
-def test_stress_finds_the_longest_chain_that_an_adder_can_carry():
-    found = trials.stress({"forgetful": [Forgetful()] * 6}, [0, 1, 3, 4, 50], 5)
-    assert found["adders"] == [{"name": "forgetful", "accuracy": [[1.0, 1.0, 1.0, 0.0, 0.0]] * 5}]
+@pytest.fixture
+def forgetful(monkeypatch):
+    """What the runs take for an adder that is `Forgetful`."""
+    monkeypatch.setattr(pt, "adder_of", lambda cell, weights: Forgetful())
+    return {"cell": "", "weights": {}}
 
 
-def test_a_portrait_shows_real_states_in_their_boxes():
-    model, found = proven_adder(1, 0, "RNN")
-    shown = trials.portrait(model)
-    assert shown["margin"] == found.margin and np.array(shown["margins"]).min() == pytest.approx(
-        found.margin
-    )
-    assert sum(map(len, shown["states"])) == 40 * 100
-    for (low, high), states in zip(shown["boxes"], shown["states"]):
-        assert (np.array(states) >= low).all() and (np.array(states) <= high).all()
-
-
-def test_adders_are_counted_by_hand():
-    def adder(right, verdict, decided=None, digits=None):
-        return {
-            "right": right,
-            "verdict": verdict,
-            "decided": decided or verdict,
-            "digits": digits,
-            "more": 0,
-        }
-
-    wrong = [adder(True, "wrong", "36 + 33 gives 79", 2), adder(False, "wrong", "1 + 1 gives 3", 1)]
-    groups = [
-        ("one", [*wrong, adder(True, "undecided")], True),
-        ("none", [], False),
-        ("proof", [adder(False, "proven")], False),
+def test_a_proven_adder_is_correct_at_every_length():
+    tests = trials.add_long_numbers(proven(), {300: 2, 100: 3}, quiet)["lengths"]
+    assert [(test["length"], test["pairs"]) for test in tests] == [
+        (100, 3),
+        (100, 1),
+        (300, 2),
+        (300, 1),
     ]
-    found = trials.count_decided(groups)
-    assert {name: value for name, value in found.items() if name not in ("groups", "picture")} == {
-        "adders": 4,
-        "right": 2,
-        "right_but_wrong": 1,
-        "most_digits": 2,
-        "wrong": 2,
-        "proven": 1,
-        "undecided": 1,
-    }
-    assert found["groups"][0]["adders"][1] == {
-        "right": False,
-        "verdict": "wrong",
-        "decided": "1 + 1 gives 3",
-        "digits": 1,
-    }
+    assert all(test["correct"] == test["pairs"] for test in tests)
+
+
+def test_a_forgetful_adder_is_not(forgetful):
+    tests = trials.add_long_numbers(forgetful, {2: 3, 100: 3}, quiet)["lengths"]
+    assert [test["correct"] for test in tests[:2]] == [3, 1]
+    assert tests[2]["correct"] < 3 and tests[3]["correct"] == 0
+
+
+def test_stress_finds_the_longest_chain_that_an_adder_can_carry(forgetful):
+    result = trials.stress({"forgetful": [forgetful] * 2}, [0, 1, 3, 4, 50], 5, quiet)
+    assert result["adders"] == [{"name": "forgetful", "accuracy": [[1.0, 1.0, 1.0, 0.0, 0.0]] * 2}]
+
+
+def test_a_step_is_timed():
+    times = trials.time_step(5, "cpu", quiet)["ms"]
+    assert len(times) == 3 and min(times) > 0
+
+
+def test_a_portrait_shows_real_states_in_their_bounds():
+    shown = trials.portray(proven(), quiet)
+    margin = proven_adder(1, 0, "RNN")[1].margin
+    assert shown["margin"] == margin and np.array(shown["margins"]).min() == pytest.approx(margin)
+    assert sum(map(len, shown["states"])) == 40 * 100
+    for (low, high), states in zip(shown["bounds"], shown["states"], strict=True):
+        assert (np.array(states) >= low).all() and (np.array(states) <= high).all()

@@ -1,0 +1,126 @@
+"""The search for a pair of numbers that a trained adder adds wrong: a counterexample.
+
+An adder reads from the right, and what it says at position t depends on the first t digits alone.
+So a wrong digit there condemns every pair of numbers that ends in those digits: at least one random
+pair in 100^t. A beam search goes by positions: from the zero state all 100 pairs of digits, from
+each state that it holds on to all 100 again. It holds on to those of least margin, the right
+digit's logit less the best other's, half of them for each carry.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+import pt
+from data import check_at_least
+
+WIDTHS = 100, 400, 2000, 10_000  # states that a search holds on to, one after the other
+PIECE = 2**16  # steps from states that are taken at a time
+MOST_CHECKED = 100  # pairs that are added again, at each position, to see whether they go wrong
+
+
+class Beam(NamedTuple):
+    """The n states from which a search goes on, each with the pair of numbers that leads to it."""
+
+    hidden: object  # as `Adder.read` returns it; None is the zero state
+    carry: torch.Tensor  # (n,): 0 or 1
+    pairs: list  # n times (number_1, number_2)
+
+
+@torch.no_grad()
+def refute(model, digits=12, widths=WIDTHS):
+    """Search for a counterexample: (number_1, number_2), a pair that `model` adds wrong, or None.
+
+    None proves nothing. The search ends at the first wrong digit, or after `digits` positions;
+    `widths` are the numbers of states to hold on to, each tried if the one before came to nothing.
+    Always the same answer, checked by `pt.add` against Python's integers. Raises ValueError for a
+    bad number of digits.
+    """
+    check_at_least("digits", digits, 1)
+    model.eval()
+    for width in widths:
+        counterexample = search(model, digits, width)
+        if counterexample:
+            return counterexample
+    return None
+
+
+def search(model, digits, width):
+    """`refute` with `width` states."""
+    device = next(model.parameters()).device
+    beam = Beam(None, torch.zeros(1, dtype=torch.long, device=device), [(0, 0)])
+    for place in range(digits):
+        margin, carry = read_all_digits(model, beam)
+        order = torch.argsort(margin, stable=True)
+        wrong = min(MOST_CHECKED, int((margin <= 0).sum()))
+        suspects = prepend_digits(beam, order[:wrong], place)
+        counterexample = check_pairs(model, suspects, place)
+        if counterexample:
+            return counterexample
+        best = [order[carry[order] == which][: width // 2] for which in (0, 1)]
+        beam = narrow(model, beam, torch.cat(best), place)
+    return None
+
+
+# A step is an index, 100 x state + 10 x digit + digit: from a state of the beam by two digits.
+
+
+def read_all_digits(model, beam):
+    """All 100 pairs of digits from each of n states: (margins, carries after), (100 n,) each."""
+    margins = []
+    carries = []
+    for steps in torch.arange(100 * len(beam.carry), device=beam.carry.device).split(PIECE):
+        margin, carry, _ = read_digits(model, beam, steps)
+        margins.append(margin)
+        carries.append(carry)
+    return torch.cat(margins), torch.cat(carries)
+
+
+def read_digits(model, beam, steps):
+    """Take `steps`, (n,): (margins (n,), carries after (n,), hidden states after).
+
+    A margin that is no number counts as the least.
+    """
+    state = steps // 100
+    digit_1 = steps % 100 // 10
+    digit_2 = steps % 10
+    before = pt.of_batch(beam.hidden, state)
+    logits, after = model.read(digit_1[:, None], digit_2[:, None], before)
+    logits = logits[:, 0]
+    total = digit_1 + digit_2 + beam.carry[state]
+    right = total[:, None] % 10
+    best_other = logits.scatter(1, right, -math.inf).amax(1, True)
+    margin = (logits.gather(1, right) - best_other)[:, 0]
+    return margin.nan_to_num(-math.inf), total // 10, after
+
+
+def prepend_digits(beam, steps, place):
+    """The pairs of numbers that `steps` lead to: those of the beam, with a digit more in front."""
+    pairs = []
+    for step in steps.tolist():
+        number_1, number_2 = beam.pairs[step // 100]
+        digit_1 = step % 100 // 10
+        digit_2 = step % 10
+        pairs.append((number_1 + digit_1 * 10**place, number_2 + digit_2 * 10**place))
+    return pairs
+
+
+def narrow(model, beam, steps, place):
+    """The beam that goes on from `steps` alone."""
+    _, carry, hidden = read_digits(model, beam, steps)
+    return Beam(hidden, carry, prepend_digits(beam, steps, place))
+
+
+def check_pairs(model, pairs, place):
+    """The first of `pairs` whose sum is wrong, or None.
+
+    Each is tried as it is, and with a one in front: zeros on top may go unread by `pt.add`; another
+    digit there does not.
+    """
+    for number_1, number_2 in pairs:
+        for on_top in (0, 10 ** (place + 1)):
+            longer = number_1 + on_top
+            if pt.add(model, longer, number_2) != longer + number_2:
+                return longer, number_2
+    return None

@@ -1,0 +1,64 @@
+"""`results.json`: read, written, and made of plain values."""
+
+import json
+import math
+import os
+
+
+class ResultsError(Exception):
+    """A file that cannot be gone on from; its text is one line for the reader."""
+
+
+def read(path):
+    """The results in the file `path`; where there is none, results with no experiment in them.
+
+    Raises ResultsError where the file is no JSON, or was written by something else.
+    """
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"experiments": {}, "pictures": {}}
+    except ValueError as error:
+        message = f"{name} is not JSON ({error}): move or delete it"
+        raise ResultsError(message) from None
+    if not isinstance(results, dict) or not isinstance(results.get("experiments"), dict):
+        raise ResultsError(f'{name} has no "experiments" by name: move or delete it')
+    return results
+
+
+def write(results, path):
+    """Write `results`, plain values, to `path`: whole or not at all.
+
+    Raises ValueError, and leaves the file as it was, for a NaN or an infinity.
+    """
+    text = to_json(results) + "\n"
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+
+
+def to_json(value, line="\n"):
+    """`value` as JSON: each entry on a line of its own, a list of numbers or texts on one."""
+    inner = line + " "
+    if isinstance(value, dict) and value:
+        entries = [f"{json.dumps(key)}: {to_json(item, inner)}" for key, item in value.items()]
+        return "{" + inner + ("," + inner).join(entries) + line + "}"
+    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        entries = [to_json(item, inner) for item in value]
+        return "[" + inner + ("," + inner).join(entries) + line + "]"
+    return json.dumps(value, allow_nan=False)
+
+
+def plain(value):
+    """`value` as a JSON file gives it back: lists for tuples, text for keys, floats at six digits.
+
+    NaN and infinities are None.
+    """
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    return value

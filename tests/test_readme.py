@@ -1,0 +1,146 @@
+"""README's snippets, run; its numbers against the committed results."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_source import ROOT, copy_project, start
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def snippet(said):
+    """The one snippet that has these words."""
+    (text,) = [text for text in SNIPPETS if said in text]
+    return text
+
+
+def insert_above(path, line, text):
+    """Put `text` above the first line of a file that begins with `line`."""
+    content = path.read_text()
+    place = content.index(f"\n{line}") + 1
+    path.write_text(content[:place] + text + "\n" + content[place:])
+
+
+def make_small(folder):
+    """A copied project whose SIMPLE takes few steps."""
+    copy_project(
+        folder, source=("    steps=1000,\n    batch_size=100,", "    steps=20,\n    batch_size=4,")
+    )
+    path = folder / "source.py"
+    path.write_text(
+        path.read_text().replace("steps=500", "steps=20").replace("range(8)", "range(2)")
+    )
+
+
+def run_snippet(text, folder):
+    """Run a snippet as a script in a folder, and return what it printed."""
+    ended = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_one_experiment_and_a_picture_of_ones_own(tmp_path):
+    make_small(tmp_path)
+    insert_above(tmp_path / "source.py", "TIMED_LENGTHS", snippet('ONLY = ["rnn-layers"]'))
+    status, output, errors = start(tmp_path)
+    assert status == 0, errors
+    assert (tmp_path / "mine" / "rnn-layers.png").exists() and not (tmp_path / "figures").exists()
+    (tmp_path / "mine").rename(tmp_path / "figures")
+    run_snippet(snippet("accuracy-against-seconds"), tmp_path)
+    assert (tmp_path / "figures" / "accuracy-against-seconds.png").stat().st_size > 10_000
+
+
+def test_an_experiment_and_a_cell_of_ones_own(tmp_path):
+    make_small(tmp_path)
+    insert_above(tmp_path / "source.py", "TIMED_LENGTHS", snippet('EXPERIMENTS["sgd"]'))
+    insert_above(tmp_path / "source.py", "TIMED_LENGTHS", snippet('EXPERIMENTS["relu"]'))
+    insert_above(tmp_path / "source.py", "TIMED_LENGTHS", 'ONLY = ["sgd", "relu"]')
+    insert_above(tmp_path / "pt.py", "class Adder", snippet('CELLS["ReLU"]'))
+    status, output, errors = start(tmp_path)
+    assert status == 0, errors
+    results = json.loads((tmp_path / "figures" / "results.json").read_text())
+    experiments = results["experiments"]
+    labels = [variant["label"] for variant in experiments["sgd"]["variants"]]
+    assert labels == ["momentum 0", "momentum 0.9"]
+    (relu,) = experiments["relu"]["variants"]
+    assert relu["settings"]["cell"] == "ReLU" and len(relu["runs"]) == 2
+    assert {run["verdict"] for run in relu["runs"]} <= {"wrong", "undecided"}
+
+
+def test_the_other_snippets(tmp_path):
+    (tmp_path / "figures").symlink_to(ROOT / "figures")
+    assert run_snippet(snippet("123, 456"), tmp_path) == "579\n"
+    printed = run_snippet(
+        snippet("exact.train_proven").replace("500", "100"), tmp_path
+    ).splitlines()
+    assert printed[0] == "proven" and printed[-1].startswith("True ")
+    assert any(" gives " in line for line in printed)
+
+
+def test_the_reports_lines(tmp_path):
+    lines = snippet("cuda0").replace("train(1000", "train(50")
+    script = f"import source, pathlib\nsource.FIGURES = pathlib.Path('.').absolute()\n{lines}"
+    printed = run_snippet(script, tmp_path).splitlines()
+    assert printed[0].startswith("step 50 : loss ") and printed[1].startswith("accuracy is: ")
+    assert printed[2].startswith("No screen: see ") and (tmp_path / "loss_draw.png").exists()
+
+
+@pytest.fixture
+def committed():
+    """The committed results, whatever a run has written since."""
+    shown = subprocess.run(
+        ["git", "show", "HEAD:figures/results.json"], cwd=ROOT, capture_output=True, check=False
+    )
+    if shown.returncode:
+        pytest.skip("no git checkout")
+    return json.loads(shown.stdout)
+
+
+def test_the_readme_is_true_of_the_committed_run(committed):
+    words = " ".join(README.split())
+    claims = [
+        claim["verdict"]
+        for experiment in committed["experiments"].values()
+        for claim in experiment["claims"]
+    ]
+    decided = committed["decided"]
+    proofs = [run["verdict"] for group in committed["proof"]["groups"] for run in group["runs"]]
+    for said in (
+        f"Of the report's {len(claims)} claims that a CPU can judge, {claims.count('holds')} hold,",
+        f" {claims.count('depends on the seed')} depend on the seed, "
+        f"{claims.count('does not hold')} does not hold",
+        f"{committed['made']['seconds'] / 60:.1f} minutes on {committed['made']['cores']} cores",
+        f"{decided['perfect']} of the {decided['evaluated']} adders whose accuracy was evaluated "
+        "end at 100% on random pairs, and every one of these",
+        f"a pair of at most {decided['most_digits']} digits wrong",
+        f"{proofs.count('proven')} of {len(proofs)} adders",
+        f"{decided['undecided']} of all {decided['adders']} are undecided",
+    ):
+        assert said in words, said
+    assert decided["perfect"] == decided["perfect_but_wrong"], "every one of these"
+
+
+def test_every_constant_and_file_is_in_the_readme():
+    constants = re.findall(r"^([A-Z_]+) = ", (ROOT / "source.py").read_text(), re.MULTILINE)
+    for name in set(constants) - {"LONG_CARRY", "TASK_1", "PARTS", "NO_DISK", "PAGE_EVERY"}:
+        assert f"`{name}`" in README, name
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("lab/*.py"), *ROOT.glob("exact/*.py")]:
+        if path.name != "__init__.py":
+            assert path.name in README, path.name
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert Path(ROOT / target).exists(), target

@@ -1,0 +1,246 @@
+"""Every counterexample is one by Python's integers, and `decide` takes an adder of any cell."""
+
+import copy
+import math
+import random
+from functools import partial
+
+import pytest
+import torch
+from adders import PROVEN, adder_trained_on_uniform_pairs, proven_adder
+from torch import nn
+
+import exact
+import pt
+from exact import Decision, decide, refute
+
+
+@pytest.fixture(scope="module", params=PROVEN, ids="{0[2]}-{0[0]}".format)
+def proven(request):
+    """(model, proof) of each cell, and of two layers."""
+    return proven_adder(*request.param)
+
+
+@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("layers", [1, 4])
+def test_an_untrained_adder_is_decided_wrong(cell, layers):
+    torch.manual_seed(0)
+    model = pt.Adder(cell, layers)
+    decision = decide(model)
+    assert decision.verdict == "wrong" and decision.share == 0.01 and max(decision.pair) < 100
+    assert pt.add(model, *decision.pair) == decision.answer != sum(decision.pair)
+    assert decision.margin is None and decision.reason is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "layers", "rate", "steps"),
+    [("RNN", 2, 0.01, 120), ("GRU", 1, 0.02, 150), ("LSTM", 1, 0.02, 150)],
+)
+def test_an_adder_trained_as_the_reports_is_wrong_on_a_short_pair(cell, layers, rate, steps):
+    model, accuracy = adder_trained_on_uniform_pairs(cell, layers, rate, steps)
+    assert accuracy >= 0.9
+    number_1, number_2 = refute(model)
+    assert pt.add(model, number_1, number_2) != number_1 + number_2
+    decision = decide(model)
+    assert decision.verdict == "wrong" and decision.pair == (number_1, number_2)
+    assert decision.digits == max(len(str(number_1)), len(str(number_2)))
+
+
+def test_nothing_is_found_against_a_proven_adder(proven):
+    model, proved = proven
+    assert refute(model, digits=8, widths=(1000,)) is None
+    decision = decide(model)  # which looks with 100 states, at 12 digits
+    assert decision == Decision("proven", margin=proved.margin)
+    assert decision.pair is None and decision.margin > 0
+
+
+@pytest.mark.parametrize(("a", "b"), [(3, 8), (7, 7), (0, 0)])
+def test_a_planted_fault_is_found_with_a_pair_no_longer(proven, a, b):
+    # in the first layer, this pair of digits alone is read as another: so a + b itself is wrong
+    model = copy.deepcopy(proven[0])
+    table = model.pairs().detach()
+    table[10 * a + b] = table[10 * a + (b + 4) % 10]
+    model.pairs = lambda: table
+    assert pt.add(model, a, b) != a + b
+    number_1, number_2 = refute(model)
+    assert max(number_1, number_2) <= 9
+    assert pt.add(model, number_1, number_2) != number_1 + number_2
+
+
+def test_a_wrong_digit_condemns_every_pair_that_ends_so():
+    torch.manual_seed(0)
+    model = pt.Adder("RNN", 1)
+    decision = decide(model)
+    assert decision == decide(model), "always the same answer"
+    random.seed(0)
+    end = 10 ** round(-math.log(decision.share, 100))
+    for _ in range(20):
+        number_1, number_2 = (
+            random.randrange(10**9) * end + number % end for number in decision.pair
+        )
+        assert pt.add(model, number_1, number_2) % end != (number_1 + number_2) % end
+
+
+class Hidden(nn.Module):
+    """Adds as on paper, but after 61 + 41 its third digit is one too many."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def read(self, num1, num2, hidden=None):
+        hidden = torch.zeros(1, len(num1), 2, dtype=torch.long) if hidden is None else hidden
+        carry, seen = hidden[0].unbind(-1)
+        digits = []
+        for a, b in zip(num1.T, num2.T, strict=True):
+            digits.append((a + b + carry + (seen == 2)) % 10)
+            at_last = torch.where((a == 6) & (b == 4) & (seen == 1), 2, 0)
+            seen = torch.where((a == 1) & (b == 1), 1, at_last)
+            carry = (a + b + carry) // 10
+        logits = nn.functional.one_hot(torch.stack(digits, 1), 10).float()
+        return logits, torch.stack((carry, seen), -1)[None]
+
+
+def test_a_fault_that_hides_in_wide_beams_is_found_where_the_search_keeps_every_state():
+    number_1, number_2 = refute(Hidden())
+    assert (number_1 % 100, number_2 % 100) == (61, 41) and max(number_1, number_2) < 10**4
+    assert refute(Hidden(), digits=2) is None
+
+
+@pytest.mark.parametrize("digits", [0, "3"])
+def test_bad_arguments_of_refute_are_named(digits):
+    with pytest.raises(ValueError, match="digits must be an integer"):
+        refute(pt.Adder(), digits)
+
+
+def test_a_decision_in_words():
+    wrong = Decision("wrong", pair=(58, 61), digits=2, answer=129, share=1e-4)
+    assert str(wrong) == "58 + 61 gives 129, not 119"
+    longest = Decision("wrong", pair=(9_000_000_000_001, 7), digits=13, answer=8, share=1e-26)
+    assert str(longest) == "9000000000001 + 7 gives 8, not 9000000000008"
+    assert str(Decision("wrong", pair=(0, 0), digits=1, answer=3, share=0.01)) == (
+        "0 + 0 gives 3, not 0"
+    )
+    assert str(Decision("proven", margin=2.5)) == "proven"
+    assert str(Decision("undecided", reason="the margin is negative")) == "undecided"
+
+
+# --- Cells that `prove` cannot take.
+
+
+def relu_rnn(units=64):
+    return nn.RNN(64, units, nonlinearity="relu")
+
+
+class OwnCell(nn.Module):
+    """A cell of a reader's own, called as `nn.RNN` is, with nothing else of it."""
+
+    mode = "OWN"
+
+    def __init__(self, rnn):
+        super().__init__()
+        self.inner = rnn
+
+    def forward(self, inputs, hidden=None):
+        return self.inner(inputs, hidden)
+
+
+def adder_with(rnn, name):
+    """An untrained adder of one layer with this cell, called `name`."""
+    model = pt.Adder("RNN", 1)
+    model.rnn = rnn
+    model.cell = name
+    return model
+
+
+@torch.no_grad()
+def correct_relu_adder():
+    """A ReLU RNN that adds exactly, by hand.
+
+    With t = digit + digit + carry, unit i is relu(t - i + 1). The carry is 1 for t of 10 and more:
+    relu(t - 9) - relu(t - 10), by the units 10 and 11 of the step before. The logit of d is 1 where
+    t is d or d + 10, else 0: relu(t - d + 1) - 2 relu(t - d) + relu(t - d - 1), and so for d + 10.
+    """
+    model = adder_with(relu_rnn(), "ReLU")
+    for parameter in model.parameters():
+        parameter.zero_()
+    model.embed_layer.weight[:, 0] = torch.arange(10.0)
+    model.rnn.weight_ih_l0[:22, [0, 32]] = 1
+    model.rnn.bias_ih_l0[:22] = 1 - torch.arange(22.0)
+    model.rnn.weight_hh_l0[:22, 10] = 1
+    model.rnn.weight_hh_l0[:22, 11] = -1
+    for digit in range(10):
+        for total in (digit, digit + 10):
+            model.dense.weight[digit, total] += 1
+            model.dense.weight[digit, total + 1] -= 2
+            if total < 19:
+                model.dense.weight[digit, total + 2] += 1
+    return model
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_correct_adder_of_another_cell_is_undecided_with_the_reason(own, monkeypatch):
+    model = correct_relu_adder()
+    if own:
+        model.rnn = OwnCell(model.rnn)
+        model.cell = "Mine"
+    assert pt.add(model, 10**50 - 1, 1) == 10**50
+    assert pt.add(model, 123456789, 987654321) == 1111111110
+    monkeypatch.setattr(exact, "WIDTHS", (100, 200))
+    decision = decide(model)
+    assert decision.verdict == str(decision) == "undecided"
+    name = "Mine" if own else "ReLU"
+    assert decision.reason == f"cell {name} has no interval step: it cannot be proven"
+    assert decision.pair is decision.margin is decision.share is None
+
+
+@pytest.mark.parametrize(
+    ("rnn", "name"),
+    [
+        (relu_rnn, "ReLU"),
+        (lambda: OwnCell(relu_rnn()), "Mine"),
+        (lambda: OwnCell(nn.RNN(64, 64)), "Mine"),
+        (partial(nn.LSTM, 64, 64, bias=False), "without biases"),
+    ],
+)
+def test_an_untrained_adder_of_another_cell_is_wrong(rnn, name):
+    torch.manual_seed(0)
+    model = adder_with(rnn(), name)
+    decision = decide(model)
+    assert decision.verdict == "wrong"
+    assert pt.add(model, *decision.pair) == decision.answer != sum(decision.pair)
+
+
+def test_a_broken_digit_of_another_cell_is_found_after_the_proof_was_refused(monkeypatch):
+    # Only the wider search sees it: the first is made blind.
+    model = correct_relu_adder()
+    with torch.no_grad():
+        model.dense.bias[7] = 2  # says 7 always
+    searches = []
+
+    def blind_at_first(model, widths):
+        searches.append(widths)
+        return None if len(searches) == 1 else refute(model, widths=widths)
+
+    monkeypatch.setattr(exact, "refute", blind_at_first)
+    decision = decide(model)
+    assert decision.verdict == "wrong" and decision.answer % 10 == 7
+    assert searches == [(100,), (400, 2000, 10_000)]
+    assert decision.margin is None and decision.reason is None
+
+
+def test_an_adder_that_is_neither_has_its_margin_and_where_it_lies(monkeypatch):
+    # A wrong adder, the searches made blind: what is left is the proof that failed.
+    torch.manual_seed(0)
+    model = pt.Adder("RNN", 1)
+    monkeypatch.setattr(exact, "refute", lambda model, widths: None)
+    decision = decide(model)
+    refused = exact.prove(model)
+    a, b, c = refused.fails_at
+    assert decision.verdict == "undecided" and decision.margin == refused.margin < 0
+    assert decision.reason == (
+        f"the worst-case margin is {refused.margin:.2f} at digits {a} and {b} after carry {c}"
+    )
+    settled = refused._replace(margin=0.5)
+    monkeypatch.setattr(exact, "prove", lambda model: settled)
+    assert decide(model).reason == "the interval bounds still grow after all rounds"
