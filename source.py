@@ -440,7 +440,7 @@ def submit_lengths(pool):
 
 # --- Waiting for the parts, and the results.
 
-PAGE_EVERY = 10  # seconds, at most, between two writes of the page that follows the run
+OVERVIEW_EVERY = 20  # seconds, at least, between two drawings of the pictures of all parts
 
 
 def print_header(parts, pool):
@@ -460,7 +460,7 @@ def finish(parts, pool, merged):
     `merged` is what results.json had: a part that is run replaces its own there, the rest stays.
     """
     began = time.monotonic()
-    page_due = began
+    overview_due = began
     waiting = list(parts)
     try:
         while True:
@@ -468,15 +468,21 @@ def finish(parts, pool, merged):
             for part in ended:
                 waiting.remove(part)
                 merge(merged, part, pool)
+            running = {
+                "names": [part.name for part in waiting],
+                "share": pool.share,
+                "at": time.strftime("%H:%M:%S"),
+            }
             if ended or not waiting:
                 merged["made"] = describe_whole_run(parts, pool, time.monotonic() - began)
+                if not waiting or time.monotonic() >= overview_due:
+                    look_over(merged)
+                    overview_due = time.monotonic() + OVERVIEW_EVERY
                 write_results(merged)
+                page.write(merged, FIGURES, running)
             if not waiting:
                 break
-            if ended or time.monotonic() >= page_due:
-                running = {"names": [part.name for part in waiting], "share": pool.share}
-                page.write(merged, FIGURES, running | {"at": time.strftime("%H:%M:%S")})
-                page_due = time.monotonic() + PAGE_EVERY
+            page.write_status(FIGURES, running)
             pool.wait()
     finally:
         page.write(merged, FIGURES)
@@ -494,13 +500,18 @@ def merge(merged, part, pool):
     pool.print(f"{part.name}: {described.get('verdict', 'done')}")
 
 
-def write_results(merged):
-    """Count and judge over all parts, draw what is new, and write results.json."""
-    merged["names"] = list(EXPERIMENTS)
-    merged["rule"] = report.RULE
+def look_over(merged):
+    """Count and judge over all parts of the results."""
     merged["decided"] = results.plain(report.count_decided(merged))
     merged["verdicts"] = results.plain(report.overview(merged))
+
+
+def write_results(merged):
+    """Draw what is new, take away the pictures that nothing shows any more, write results.json."""
+    merged["names"] = list(EXPERIMENTS)
+    merged["rule"] = report.RULE
     merged["pictures"] = pictures.draw(merged, FIGURES)
+    pictures.remove_unshown(merged, FIGURES)
     results.write(merged, FIGURES / "results.json")
 
 
@@ -549,7 +560,12 @@ def loss_draw(model, path=None):
         FIGURES.mkdir(parents=True, exist_ok=True)
         path = FIGURES / "loss_draw.png"
         print(f"No screen: see {path}")
-    pictures.draw_run(model.loss_history, model.accuracy, model.evaluated_at, path)
+    curves = {
+        "loss": model.loss_history,
+        "accuracy": model.accuracy,
+        "steps": model.evaluated_at,
+    }
+    pictures.draw_run(curves, path)
 
 
 NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)

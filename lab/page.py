@@ -1,60 +1,94 @@
-"""Results -> the page beside the pictures, from what stands in `results.json`.
+"""Results -> the page beside the pictures, for a forge and for a browser.
 
-Twice the same content: README.md, for a forge, is `page.md.jinja` filled in; index.html, for a
-browser, is made from that.
+`page.md.jinja` is filled in with what stands in `results.json`: `README.md`. The same in HTML, with
+`page.css` in it, is `index.html`, which during a run says what still runs.
 """
 
 import collections
 import html
 import os
+import re
 import statistics
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 import markdown
+from markdown.extensions.toc import TocExtension
 
-HERE = Path(__file__).parent
-OPTIONAL = ["names", "made", "rule", "verdicts", "gpu", "decided", "stress", "lengths", "proof"]
-RELOAD = 5  # seconds after which index.html reloads itself while a run goes on
+PARTS = ("made", "rule", "verdicts", "decided", "stress", "lengths", "proof", "gpu")
+MACHINE = ("python", "torch", "numpy", "device", "workers")
+RELOAD = 5  # seconds
+STATUS = re.compile("<!-- running -->.*?<!-- end -->", re.DOTALL)
 HTML = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-{reload}<title>The report's experiments, measured</title>
+<title>The report's experiments, measured</title>
 <style>
-{style}</style>
+{css}</style>
 </head>
 <body>
-{status}{body}
+{status}
+{body}
 </body>
 </html>
 """
 
 
 def write(results, folder, running=None):
-    """Write the page of `results` into `folder`; any part of them may be absent.
+    """Write README.md and index.html of `results`, plain values, to `folder`.
 
-    `running` is None or what only index.html says while a run goes on: {"names": what still runs,
-    "share": of the work that is done, "at": the time of day}. Then it reloads itself.
+    Every part of the results may be absent. `running` is as `write_status` has it; README.md
+    never mentions it.
     """
-    text = render(results)
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / "README.md", text)
-    replace_file(folder / "index.html", to_html(text, running))
+    text = to_markdown(results)
+    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    page = HTML.format(css=css, status=say_running(running), body=to_html(text, results))
+    replace(folder / "README.md", text)
+    replace(folder / "index.html", page)
 
 
-def replace_file(path, text):
-    """Write a text file whole, for a browser may be reading it."""
+def write_status(folder, running):
+    """Write only what index.html says of the run: much cheaper than the whole page.
+
+    `running` has the "names" of what still runs, the "share" done and the time, "at"; None where
+    nothing runs. Where there is no index.html nothing happens.
+    """
+    path = folder / "index.html"
+    if path.exists():
+        page = path.read_text(encoding="utf-8")
+        replace(path, STATUS.sub(lambda _: say_running(running), page, count=1))
+
+
+def replace(path, text):
+    """Write a file whole or not at all: a browser may read it at any moment."""
     aside = path.with_name(path.name + ".part")
     aside.write_text(text, encoding="utf-8")
     os.replace(aside, path)
 
 
-def render(results):
-    """The page in Markdown. Raises jinja2.UndefinedError where a part lacks what the page shows."""
+def say_running(running):
+    """What index.html says at its top while a run goes on, and the order to load it again."""
+    if running is None:
+        return "<!-- running --><!-- end -->"
+    names = html.escape(", ".join(running["names"])) or "nothing, the last pictures are drawn"
+    return (
+        f'<!-- running --><meta http-equiv="refresh" content="{RELOAD}">\n'
+        f'<p class="running"><strong>{running["share"]:.0%} done.</strong> Still running: {names}. '
+        f"Written at {html.escape(running['at'])}.</p><!-- end -->"
+    )
+
+
+# --- Markdown and HTML.
+
+
+def to_markdown(results):
+    """The page as Markdown."""
     pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
         autoescape=False,
         trim_blocks=True,
@@ -62,48 +96,66 @@ def render(results):
         keep_trailing_newline=True,
     )
     pages.filters |= {
+        "text": escape,
+        "url": quote,
+        "anchor": anchor,
         "spread": spread,
+        "minutes": lambda seconds: f"{seconds / 60:.1f} minutes",
         "median": statistics.median,
         "percent": "{:.0%}".format,
-        "minutes": minutes,
         "thousands": "{:,.0f}".format,
-        "anchor": anchor,
-        "common": common_machine,
-        "unlike": unlike,
     }
-    return pages.get_template("page.md.jinja").render(results=dict.fromkeys(OPTIONAL) | results)
+    experiments = results.get("experiments", {})
+    names = results.get("names", list(experiments))
+    values = dict.fromkeys(PARTS) | results
+    values |= {
+        "experiments": in_order(experiments, names),
+        "not_run": [name for name in names if name not in experiments],
+        "earlier": [name for name in experiments if name not in names],
+        "usual": usual_machine(results),
+        "MACHINE": MACHINE,
+    }
+    text = pages.get_template("page.md.jinja").render(values)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def to_html(text, running):
-    """The page in HTML, from its Markdown."""
-    extensions = ["tables", "toc"]
-    configuration = {"toc": {"slugify": slugify}}
-    body = markdown.markdown(text, extensions=extensions, extension_configs=configuration)
-    body = body.replace("<table>", '<div class="table"><table>').replace(
-        "</table>", "</table></div>"
-    )
-    reload = ""
-    status = ""
-    if running:
-        reload = f'<meta http-equiv="refresh" content="{RELOAD}">\n'
-        status = (
-            f'<p class="running">Running, {running["share"]:.0%} done: '
-            f"{html.escape(', '.join(running['names']))}. Written at {running['at']}; "
-            f"this page reloads itself.</p>\n"
-        )
-    style = (HERE / "page.css").read_text(encoding="utf-8")
-    return HTML.format(reload=reload, style=style, status=status, body=body)
+def to_html(text, results):
+    """The page's Markdown as HTML, in which the same links lead to the same headings."""
+    headings = TocExtension(slugify=lambda heading, _: anchor(heading))
+    body = markdown.markdown(text, extensions=["tables", "sane_lists", headings])
+    for picture, digest in results.get("pictures", {}).items():
+        # A picture that was drawn again is another one to the browser.
+        body = body.replace(f'src="{quote(picture)}"', f'src="{quote(picture)}?{digest[:12]}"')
+    return body
 
 
 def anchor(heading):
-    """The name that a heading has in links, as GitHub makes it."""
-    kept = [c for c in heading.lower() if c.isalnum() or c in " -_"]
-    return "".join(kept).replace(" ", "-")
+    """The name that GitHub gives to a heading, for links to it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def slugify(heading, separator):
-    """`anchor`, as Python-Markdown calls it."""
-    return anchor(heading)
+def escape(text):
+    """Free text for Markdown: what would be mark-up stands as it is."""
+    line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", html.escape(line, quote=False))
+
+
+def in_order(experiments, names):
+    """The experiments in the order of `names`, and those that it does not name after them."""
+    first = {name: experiments[name] for name in names if name in experiments}
+    return first | experiments
+
+
+def usual_machine(results):
+    """By what most of the parts were made: {"torch": "2.13.0", ...}."""
+    parts = [*results.get("experiments", {}).values(), *map(results.get, PARTS)]
+    counts = collections.defaultdict(collections.Counter)
+    for part in parts:
+        made = (part or {}).get("made", {})
+        for what in MACHINE:
+            if what in made:
+                counts[what][made[what]] += 1
+    return {what: values.most_common(1)[0][0] for what, values in counts.items()}
 
 
 def spread(values):
@@ -114,27 +166,3 @@ def spread(values):
     words = ["never" if value == float("inf") else f"{value:.4g}" for value in values]
     median = words[len(words) // 2]
     return median if words[0] == words[-1] else f"{median} ({words[0]} to {words[-1]})"
-
-
-def minutes(seconds):
-    """A time in words: seconds up to two minutes."""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} minutes"
-
-
-def machine_of(made):
-    """What an experiment was made by: versions, device and workers."""
-    return tuple((what, made[what]) for what in ("python", "torch", "numpy", "device", "workers"))
-
-
-def common_machine(results):
-    """What most parts of the results were made by."""
-    parts = [*results["experiments"].values(), *results.values()]
-    made = [part["made"] for part in parts if isinstance(part, dict) and "made" in part]
-    return collections.Counter(map(machine_of, made)).most_common(1)[0][0] if made else ()
-
-
-def unlike(made, common):
-    """What is different in what a part was made by, in words; "" where nothing is."""
-    return ", ".join(
-        f"{what} {value}" for what, value in machine_of(made) if (what, value) not in common
-    )

@@ -339,7 +339,10 @@ def describe_gpu(ms, kinds):
 
 
 def overview(results):
-    """The picture of all verdicts: a line for each experiment of the report, one for each claim."""
+    """The picture of all verdicts: a line for each experiment of the report, one for each claim.
+
+    None where there is no such experiment.
+    """
     experiments = {name: results["experiments"].get(name) for name in REPORT}
     experiments["gpu"] = results.get("gpu")
     lines = []
@@ -349,14 +352,14 @@ def overview(results):
             title = f"{name}: {experiment['title']}"
             lines.append({"claim": title, "verdict": verdict, "answers": []})
             lines += experiment["claims"]
-    return {"picture": "verdicts.png", "lines": lines}
+    return {"picture": "verdicts.png", "lines": lines} if lines else None
 
 
 def count_decided(results):
     """Every adder in `results`, each once, decided, in groups, and counted.
 
     "perfect": the accuracy was 1.0 at the last evaluation; None for an adder that was trained for
-    the proof, whose accuracy was never evaluated.
+    the proof, whose accuracy was never evaluated. None where there are no adders.
     """
     groups = []
     seen = set()
@@ -374,6 +377,8 @@ def count_decided(results):
         of_cells.setdefault(f"{group['cell']}, trained for the proof", []).extend(adders)
     groups += [{"name": name, "adders": adders} for name, adders in of_cells.items()]
     adders = list(itertools.chain(*(group["adders"] for group in groups)))
+    if not adders:
+        return None
     verdicts = [adder["verdict"] for adder in adders]
     perfect = [adder for adder in adders if adder["perfect"]]
     digits = [adder["digits"] for adder in perfect if adder["digits"]]

@@ -46,7 +46,7 @@ def variant(label, settings, first, runs, shortest=None):
     return {
         "label": label,
         "settings": SETTINGS | settings,
-        "legend": f"{label or 'measured'}: step {first[0]}",
+        "legend": f"{label or 'measured'}: {f'step {first[0]}' if first[0] else 'never'}",
         "first": {"90%": [10] * len(runs), "100%": first},
         "shortest": shortest,
         "runs": runs,
@@ -112,7 +112,7 @@ def compared_layers():
                 "claim": "three layers are first",
                 "answers": [True, False],
                 "verdict": "depends on the seed",
-                "note": "with a batch size of 5",
+                "note": "with 5 pairs a step",
             },
         ],
         verdict="1 does not hold, 1 depends on the seed",
@@ -193,7 +193,6 @@ def parts():
             "groups": [
                 {
                     "label": "RNN, 1 layer",
-                    "cell": "RNN",
                     "runs": [
                         {
                             "seed": 0,

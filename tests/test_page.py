@@ -1,11 +1,58 @@
-"""The page against counts by hand, and its two forms against each other."""
+"""The page, against counts by hand and Python's own HTML parser."""
 
+import html.parser
 import re
 
 import pytest
 import sample
 
 from lab import page
+
+RUNNING = {"names": ["cells", "a <b>"], "share": 0.37, "at": "17:05:12"}
+
+
+class Reader(html.parser.HTMLParser):
+    """What a browser would find: ids, links, pictures, open elements, the text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids = []
+        self.links = []
+        self.pictures = []
+        self.open = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag == "a":
+            self.links.append(attributes["href"])
+        if tag == "img":
+            self.pictures.append(attributes["src"])
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.open[-1] in ("meta", "img", "br"):  # never closed, or within their own tag
+            if self.open.pop() == tag:
+                return
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def written(results, folder, running=None):
+    """(README.md, index.html) of `results`."""
+    page.write(results, folder, running)
+    assert {path.name for path in folder.iterdir()} == {"README.md", "index.html"}
+    return [(folder / name).read_text(encoding="utf-8") for name in ("README.md", "index.html")]
+
+
+def section(text, heading):
+    """The part of a Markdown text under a heading."""
+    return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
 
 @pytest.mark.parametrize(
@@ -24,75 +71,143 @@ def test_a_spread_is_the_median_and_the_range(values, words):
     assert page.spread(values) == words
 
 
-def test_the_page_shows_every_part_and_no_gaps():
-    text = page.render(sample.results())
-    assert "None" not in text and "{" not in text and "\n\n\n\n" not in text
-    pictures = [
-        "old",
-        "rnn-layers",
-        "my_own",
-        "wide",
-        "gpu",
-        "stress",
-        "proof",
-        "decided",
-        "verdicts",
-    ]
-    for name in pictures:
-        assert text.count(f"]({name}.png)") == 1
-    assert "2 of the 4 whose accuracy was evaluated" in text
-    assert "| three layers are first | 1 of 2 seeds | depends on the seed, with " in text
-    assert "- batch_size is 1000, the report's is 100" in text
-    assert "Undecided, 1 layer, seed 0: no interval step for Foo." in text
-    assert "| RNN, 1 layer | 1 of 2 seeds | 3.36 |" in text
-    sections = re.split(r"\n## ", text)
-    order = [section.split(":")[0].split("\n")[0] for section in sections[1:5]]
-    assert order == ["rnn-layers", "my_own", "wide", "old"], "those of EXPERIMENTS come first"
-    assert ["an earlier run" in section for section in sections[1:5]] == [False, False, False, True]
+def every_part_alone():
+    """Results with all, nothing, and each part by itself."""
+    everything = sample.results()
+    yield everything
+    yield {}
+    yield {"names": ["slow"], "experiments": {}}
+    for name in everything:
+        yield {name: everything[name]}
+    for name, experiment in everything["experiments"].items():
+        yield {"experiments": {name: experiment}}
 
 
-def test_what_made_a_part_is_said_where_it_differs_from_most():
-    sections = re.split(r"\n## ", page.render(sample.results()))
-    unlike = {
-        section.split(":")[0].split("\n")[0] for section in sections if "unlike most" in section
-    }
-    assert unlike == {"wide", "Length"}
-    wide = next(section for section in sections if section.startswith("wide"))
-    assert "unlike most of the page by torch 2.12.1, device CPU arm64." in wide
+@pytest.mark.parametrize("results", list(every_part_alone()))
+def test_a_page_of_what_is_there_is_always_possible(results, tmp_path):
+    text, browser = written(results, tmp_path)
+    for bad in ("None", "{", "\n\n\n", "Undefined", "&amp;lt;"):
+        assert bad not in text
+    body = browser.split("</style>")[1]
+    assert "None" not in body and "{" not in body
+    reader = Reader(browser)
+    assert reader.open == []
+    assert text.endswith("\n") and not text.endswith("\n\n")
 
 
-def test_both_forms_have_the_same_links_and_words(tmp_path):
-    page.write(sample.results(), tmp_path)
-    text = (tmp_path / "README.md").read_text()
-    shown = (tmp_path / "index.html").read_text()
-    links = re.findall(r"\]\(#([^)]+)\)", text)
-    headings = [page.anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)]
-    assert len(links) == 6 and set(links) <= set(headings)
-    for link in links:
-        assert f'href="#{link}"' in shown and f'id="{link}"' in shown
-    assert shown.count("<img ") == text.count("![")
-    assert shown.count("<table>") == shown.count('<div class="table">') == text.count("| --- |\n")
-    assert "Settings: digitlen 10" in shown and "max-width" in shown
-    assert 'http-equiv="refresh"' not in shown and 'class="running"' not in shown
-
-
-def test_while_a_run_goes_on_the_html_alone_says_so(tmp_path):
-    page.write(sample.results(), tmp_path)
-    before = (tmp_path / "README.md").read_text()
-    running = {"names": ["cells", "a<b"], "share": 0.374, "at": "17:05:12"}
-    page.write(sample.results(), tmp_path, running)
-    assert (tmp_path / "README.md").read_text() == before
-    shown = (tmp_path / "index.html").read_text()
-    assert 'http-equiv="refresh" content="5"' in shown
-    assert "Running, 37% done: cells, a&lt;b. Written at 17:05:12" in shown
+def test_links_lead_to_the_same_headings_on_both_pages(tmp_path):
+    text, browser = written(sample.results(), tmp_path)
+    reader = Reader(browser)
+    assert len(reader.links) == 9  # four experiments, CUDA, four parts
+    assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
+    assert len(set(reader.ids)) == len(reader.ids)
+    assert re.findall(r"\]\((#[^)]*)\)", text) == reader.links
+    assert "rnn-layers-rnn-with-1-and-3-layers" in reader.ids
 
 
 @pytest.mark.parametrize(
-    "part", ["names", "made", "rule", "gpu", "stress", "lengths", "proof", "decided", "verdicts"]
+    ("heading", "name"),  # as GitHub names them
+    [
+        ("1000-digits: Long numbers: 1000 digits", "1000-digits-long-numbers-1000-digits"),
+        ("my_own", "my_own"),
+        ("Size, 2 & 3", "size-2--3"),
+    ],
 )
-def test_a_page_of_what_is_finished_is_always_possible(part, tmp_path):
+def test_an_anchor_is_that_of_github(heading, name):
+    assert page.anchor(heading) == name
+
+
+def test_free_text_stands_as_it_is(tmp_path):
+    name = "lr*2_x | <b> & [y](z) `q` & co"
+    title = "A *title* <i>with</i> __everything__ | and \\ more"
+    experiment = sample.experiment(
+        name, title=title, says="*so* | <u>", picture="a b.png", differences=["a_b is |, not <s>"]
+    )
+    _, browser = written({"experiments": {name: experiment}}, tmp_path)
+    reader = Reader(browser)
+    assert reader.text.count(f"{name}: {title}") == 2
+    assert "*so* | <u>" in reader.text
+    assert "a_b is |, not <s>" in reader.text
+    assert reader.pictures == ["a%20b.png"]
+    assert [link.removeprefix("#") for link in reader.links] == [
+        reader.ids[reader.ids.index("the-experiments") + 1]
+    ]
+
+
+def test_each_kind_of_experiment_says_what_its_verdict_is(tmp_path):
+    text, _ = written(sample.results(), tmp_path)
+    layers = section(text, "rnn-layers: RNN with 1 and 3 layers")
+    assert "**The report, section 2.3.1:** three layers fastest (0.9 at step 190)." in layers
+    assert "| three layers are first | 1 of 2 seeds | depends on the seed, with 5 pairs" in layers
+    assert "| 1 layer | 10 | never | 0.25 | 0.5 (0.1 to 0.5) | 30 (20 to 30) |" in layers
+    assert "| 3.5 (2.5 to 3.5) | 7 + 5 gives 11, not 12 |" in layers
+    assert "- Ended early, 1 layer, seed 1: the loss is not finite." in layers
+    assert "- Undecided, 1 layer, seed 0: no interval step for Foo." in layers
+    assert "Settings: layers compared, digitlen 10, cell RNN, lr 0.001," in layers
+    assert "seeds 0, 1." in layers
+    own = section(text, r"my\_own")
+    assert "of your own, no claims are made about it" in own
+    assert "The report" not in own
+    wide = section(text, "wide: The simple adder")
+    assert "no verdict on the report: " in wide
+    assert "\n- batch\\_size is 1000, the report's is 100\n" in wide
+    assert "| claim |" not in own + wide
+
+
+def test_an_experiment_says_by_what_it_was_made_where_it_differs(tmp_path):
+    text, _ = written(sample.results(), tmp_path)
+    assert "Made by 2 runs, 0.25 seconds of work; 1 of them cached." in section(text, r"my\_own")
+    wide = section(text, "wide: The simple adder")
+    assert "**Unlike most others:** torch 2.12.1,\nCPU arm64." in wide
+    assert text.count("Unlike most others") == 2  # and the lengths
+    old = section(text, "old")
+    assert "From an earlier run" in old and "9.5 seconds of work." in old
+    assert text.count("From an earlier run") == 1
+    assert text.index("\n## wide") < text.index("\n## old") < text.index("\n## Decided")
+    assert "without results so far: slow." in text
+    assert "It ran rnn-layers, my\\_own, wide; the rest is from runs before." in text
+
+
+def test_the_exact_part_has_its_counts(tmp_path):
+    text, _ = written(sample.results(), tmp_path)
+    words = " ".join(text.split())
+    assert "2 of the 4 whose accuracy was evaluated end at 100% on random pairs: 2 of" in words
+    assert "In all 4 are wrong, 1 proven correct for numbers of any length, 1 undecided." in words
+    assert "| RNN, 1 layer | 1 of 2 seeds | 3.36 | 0.75 (0.5 to 0.75) |" in text
+    assert "| 1,000,000 | 3 long-carry | 3 | 1,234,568 |" in text
+    assert "| trained at" not in text and "4 of 4 sums correct" in text
+    assert "| 10 | 3 (2 to 9) | 4.9 |\n| 100 | 18 | 37 |" in text
+
+
+def test_a_run_that_goes_on_is_on_the_page_in_the_browser_only(tmp_path):
+    still, done = written(sample.results(), tmp_path)
+    text, running = written(sample.results(), tmp_path, RUNNING)
+    assert text == still
+    assert 'http-equiv="refresh" content="5"' in running
+    words = "37% done. Still running: cells, a <b>. Written at 17:05:12."
+    assert words in Reader(running).text
+    assert "refresh" not in done and "Still running" not in done
+
+
+def test_the_status_alone_can_be_written_again(tmp_path):
+    _, done = written(sample.results(), tmp_path)
+    _, running = written(sample.results(), tmp_path, RUNNING)
+    page.write_status(tmp_path, RUNNING | {"share": 0.5, "names": [r"\1"]})
+    later = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert later == running.replace("37%", "50%").replace("cells, a &lt;b&gt;", r"\1")
+    page.write_status(tmp_path, None)
+    assert (tmp_path / "index.html").read_text(encoding="utf-8") == done
+    (tmp_path / "index.html").unlink()
+    page.write_status(tmp_path, RUNNING)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_a_picture_drawn_again_is_another_one_to_the_browser(tmp_path):
     results = sample.results()
-    del results[part]
-    assert "None" not in page.render(results)
-    page.write({"experiments": {}}, tmp_path)
-    assert "None" not in (tmp_path / "README.md").read_text()
+    sources = []
+    for digest in ("a" * 64, "b" * 64):
+        results["pictures"] = {"gpu.png": digest}
+        text, browser = written(results, tmp_path)
+        sources.append([name for name in Reader(browser).pictures if name.startswith("gpu.png")])
+        assert "](gpu.png)" in text
+    assert sources == [["gpu.png?aaaaaaaaaaaa"], ["gpu.png?bbbbbbbbbbbb"]]
