@@ -84,15 +84,13 @@ class Adder(nn.Module):
         return self.dense(output).transpose(0, 1), hidden
 
     def pairs(self):
-        """What the first layer reads of digits a and b, both embedded, in row 10 a + b: (100,
-        inputs)."""
+        """What the first layer reads of digits a and b, in row 10 a + b: (100, inputs)."""
         digits = self.embed_layer.weight
         return torch.cat((digits.repeat_interleave(DIGITS, 0), digits.repeat(DIGITS, 1)), 1)
 
 
 def myPTRNNModel(layers=2):
-    """The report's first model, by its name there: an `Adder` with a tanh RNN of `layers`
-    layers."""
+    """The report's first model, by its name there: an `Adder` with a tanh RNN."""
     return Adder("RNN", layers)
 
 
@@ -192,8 +190,7 @@ def train(
 
 
 def training_step(model, optimizer, num1, num2, results):
-    """One step of `optimizer` on digits (batch, digits): the loss before it, still on the
-    device."""
+    """One step of `optimizer` on digits (batch, digits): the loss before it, on the device."""
     model.train()
     optimizer.zero_grad()
     loss = cross_entropy(model(num1, num2), results)
@@ -261,8 +258,7 @@ def evaluate(model, device="cpu", digitlen=10, batch_size=200):
 
 
 def of_batch(hidden, index):
-    """The hidden state of those of a batch that `index` picks: one tensor, an LSTM's two, or
-    None."""
+    """The hidden state of those of a batch that `index` picks: as `Adder.read` returns it."""
     if hidden is None:
         return None
     if isinstance(hidden, tuple):

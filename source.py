@@ -169,8 +169,7 @@ def is_wanted(name):
 
 
 def check_constants():
-    """Raise ValueError, naming it, at a constant that cannot be; `compare` has checked the
-    settings."""
+    """Raise ValueError, naming it, at a bad constant; `compare` has checked the settings."""
     data.check_at_least("WORKERS", WORKERS, 1)
     data.check_at_least("CHAIN_PAIRS", CHAIN_PAIRS, 1)
     for chain in CHAINS:
@@ -319,8 +318,7 @@ def submit_gpu(pool):
 
 
 def submit_proven_adders(pool):
-    """Submit the adders of PROVEN_SEEDS: {cell: {layers: [SubmittedAdder, ...]}}, the longest
-    first."""
+    """Submit the adders of PROVEN_SEEDS, the longest first: {cell: {layers: [SubmittedAdder]}}."""
     adders = {cell: {layers: [] for layers in PROVEN_SEEDS[cell]} for cell in PROVEN_SEEDS}
     for cell, by_layers in adders.items():
         for layers in sorted(by_layers, reverse=True):
@@ -408,8 +406,7 @@ def save_first_proven(by_layers, path):
 
 
 def submit_stress(pool):
-    """Submit adders of STRESSED, and the first cell's for the proof, to pairs with long carry
-    chains."""
+    """Submit adders of STRESSED, and some for the proof, to pairs with long carry chains."""
     groups = {}
     for name, experiment in STRESSED.items():
         adders = submit_adders(pool, name, experiment)
@@ -462,17 +459,14 @@ def finish(parts, pool, merged):
     began = time.monotonic()
     overview_due = began
     waiting = list(parts)
+    page.write(merged, FIGURES, describe_progress(waiting, pool))
     try:
         while True:
             ended = [part for part in waiting if all(run.done() for run in part.runs)]
             for part in ended:
                 waiting.remove(part)
                 merge(merged, part, pool)
-            running = {
-                "names": [part.name for part in waiting],
-                "share": pool.share,
-                "at": time.strftime("%H:%M:%S"),
-            }
+            running = describe_progress(waiting, pool)
             if ended or not waiting:
                 merged["made"] = describe_whole_run(parts, pool, time.monotonic() - began)
                 if not waiting or time.monotonic() >= overview_due:
@@ -486,6 +480,15 @@ def finish(parts, pool, merged):
             pool.wait()
     finally:
         page.write(merged, FIGURES)
+
+
+def describe_progress(waiting, pool):
+    """What the page says while a run goes on."""
+    return {
+        "names": [part.name for part in waiting],
+        "share": pool.share,
+        "at": time.strftime("%H:%M:%S"),
+    }
 
 
 def merge(merged, part, pool):

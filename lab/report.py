@@ -28,8 +28,7 @@ REPORT = {name: said | {"settings": SIMPLE | said["settings"]} for name, said in
 
 
 def first_step(run, level=1.0, times=1):
-    """The step from which the accuracy was `level` or more at `times` evaluations in a row; or
-    infinity."""
+    """The step from which the accuracy was `level` or more, `times` times in a row; or infinity."""
     in_a_row = 0
     for place, accuracy in enumerate(run["accuracy"]):
         in_a_row = in_a_row + 1 if accuracy >= level else 0
@@ -166,8 +165,7 @@ def judge_claim(claim, answers, note=""):
 
 
 def judge(name, variants):
-    """The claims of the report on an experiment, judged by its variants; none if its settings
-    differ."""
+    """The claims on an experiment, judged by its variants; none if its settings differ."""
     if name not in REPORT or differences(name, variants):
         return []
     said = REPORT[name]
@@ -202,8 +200,7 @@ def values_of(said):
 
 
 def value_compared(said, variant):
-    """The value of a variant of ours in what the report compares; None where it compares
-    nothing."""
+    """The value of a variant of ours in what the report compares; None for nothing."""
     field = compared_field(said)
     return as_read(variant["settings"][field]) if field else None
 
@@ -286,8 +283,7 @@ def describe_experiment(name, compared, variants):
 
 
 def describe_variant(variant, level):
-    """What is said of a variant: its legend, the first steps of its runs, its shortest
-    counterexample."""
+    """What is said of a variant: legend, first steps of its runs, shortest counterexample."""
     runs = variant["runs"]
     first = {at: [first_step(run, at) for run in runs] for at in sorted({level, 1.0})}
     median = statistics.median_high(first[level])
@@ -318,8 +314,7 @@ def report_points(said, variants):
 
 
 def describe_gpu(ms, kinds):
-    """The experiment gpu, judged: `ms` is {(device, digits): [ms a step]}, `kinds` {device: its
-    kind}."""
+    """The experiment gpu: `ms` is {(device, digits): [ms a step]}, `kinds` {device: its kind}."""
     claims = []
     devices = {device: {"device": device, "kind": kind, "ms": []} for device, kind in kinds.items()}
     for (device, digits), times in ms.items():

@@ -181,8 +181,7 @@ def compare(settings, seeds, **values):
 
 
 def listed_values(field, values):
-    """The values to compare as a list of Python's own, each once. Raises SettingsError if they are
-    none."""
+    """The values to compare, each once, as Python's own; SettingsError if they are none."""
     if hasattr(values, "tolist"):  # an array
         values = values.tolist()
     if not isinstance(values, (list, tuple, range)) or len(values) == 0:

@@ -76,8 +76,7 @@ def test_the_loss_by_hand():
 
 
 class Oracle(nn.Module):
-    """Adds by columns, as on paper; with `wrong`, its first `wrong` answers have one wrong
-    digit."""
+    """Adds by columns; with `wrong`, its first `wrong` answers have one wrong digit."""
 
     def __init__(self, wrong=0):
         super().__init__()

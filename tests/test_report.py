@@ -24,8 +24,7 @@ def run(accuracy, loss=None, error=None, seed=0, decided="proven", digits=None):
 
 
 def experiment(name, by_value, **changes):
-    """Variants of an experiment at the report's settings, but for `changes`: [a run a seed] by
-    value."""
+    """Variants at the report's settings, but for `changes`: [a run a seed] by value."""
     said = report.REPORT[name]
     field = report.compared_field(said)
     variants = []
