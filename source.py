@@ -468,7 +468,8 @@ def finish(parts, pool, merged):
                 merge(merged, part, pool)
             running = describe_progress(waiting, pool)
             if ended or not waiting:
-                merged["made"] = describe_whole_run(parts, pool, time.monotonic() - began)
+                seconds = time.monotonic() - began
+                merged["made"] = describe_whole_run(merged, parts, pool, seconds)
                 if not waiting or time.monotonic() >= overview_due:
                     look_over(merged)
                     overview_due = time.monotonic() + OVERVIEW_EVERY
@@ -492,14 +493,19 @@ def describe_progress(waiting, pool):
 
 
 def merge(merged, part, pool):
-    """Put a finished part into the results, by what it was made, and say its verdict."""
-    described = part.describe()
-    described["made"] = pool.machine(DEVICE) | describe_work(part.runs) | {"workers": pool.workers}
-    described = results.plain(described)
-    if part.name in EXPERIMENTS:
-        merged["experiments"][part.name] = described
-    else:
-        merged[part.name] = described
+    """Put a finished part into the results, by what it was made, and say its verdict.
+
+    Where all its runs were cached and nothing changed, it stays as it was made before.
+    """
+    described = results.plain(part.describe())
+    work = describe_work(part.runs)
+    made = pool.machine(DEVICE) | work | {"workers": pool.workers}
+    described["made"] = results.plain(made)
+    parts = merged["experiments"] if part.name in EXPERIMENTS else merged
+    before = parts.get(part.name, {})
+    same = described | {"made": None} == before | {"made": None}
+    if not same or work["cached"] < work["runs"]:
+        parts[part.name] = described
     pool.print(f"{part.name}: {described.get('verdict', 'done')}")
 
 
@@ -528,10 +534,12 @@ def describe_work(runs):
     }
 
 
-def describe_whole_run(parts, pool, seconds):
-    """What results.json says of this start of the script."""
+def describe_whole_run(merged, parts, pool, seconds):
+    """What results.json says of the last start of the script in which a run was not cached."""
     runs = {run for part in parts for run in part.runs if run.done()}
     work = describe_work(runs)
+    if work["cached"] == work["runs"] and "made" in merged:
+        return merged["made"]
     return pool.machine(DEVICE) | {
         "cores": os.cpu_count(),
         "workers": pool.workers,

@@ -194,8 +194,7 @@ def test_a_second_run_does_nothing_again_and_one_experiment_leaves_the_rest(tiny
 
     source.main()
     again = read_results(figures)
-    assert again["made"]["cached"] == again["made"]["runs"] == 11
-    assert again["experiments"]["other"]["variants"] == first["experiments"]["other"]["variants"]
+    assert again == first, "by what it was made, too"
     assert read_files(figures).keys() == files.keys() | {"task-1.png"}
     for name, content in files.items():
         assert (figures / name).read_bytes() == content, name
