@@ -224,7 +224,7 @@ def test_a_second_run_does_nothing_again_and_one_experiment_leaves_the_rest(tiny
     # SLOW runs only where ONLY names it
     tiny(EXPERIMENTS=experiments, SLOW=["other"], **stress)
     source.main()
-    assert "other" not in read_results(figures)["made"]["ran"]
+    assert "To run: task-1, stress.\n" in capfd.readouterr().out
 
 
 def test_a_picture_goes_only_if_the_script_drew_it_and_nothing_shows_it(tiny):
