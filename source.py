@@ -31,7 +31,8 @@ from lab.pool import PoolError, open_pool
 from lab.trials import Settings, compare
 from pt import evaluate, myAdvPTRNNModel, myPTRNNModel, train  # noqa: F401  (the report's names)
 
-sys.excepthook = trials.end_at_the_readers_line  # a bad setting is shown where it stands below
+if __name__ == "__main__":
+    sys.excepthook = trials.end_at_the_readers_line  # a bad setting is shown where it stands below
 
 # --- The constants to edit.
 
@@ -110,8 +111,12 @@ LENGTHS = {100: 100, 1000: 10_000, 10_000: 20, 100_000: 2, 1_000_000: 1}
 PARTS = ["gpu", "proof", "stress", "lengths"]  # what ONLY and SLOW may name beside EXPERIMENTS
 
 
-# --- What is run. Each of these three submits its runs to a pool and returns its parts; given no
-# pool, it is run to its end by itself.
+# --- What is run. Given a pool, each of these three submits its runs to it and returns its parts at
+# once, for `finish` to wait for; given none, it opens one and is run to its end by itself.
+
+
+class ConstantError(ValueError):
+    """A constant above that cannot be; the message names it."""
 
 
 def pt_main(pool=None):
@@ -153,11 +158,16 @@ def main():
 
 
 def run_to_the_end(*mains):
-    """Submit every run of some of the above before any is waited for, then finish their parts."""
-    check_constants()
+    """Have each of `mains` submit its runs to one pool, then wait for them; returns their parts."""
+    try:
+        check_constants()
+    except ValueError as error:
+        raise ConstantError(str(error)) from None
     merged = results.read(FIGURES / "results.json")
     with open_pool(cache=CACHE, workers=WORKERS, scheduler=SCHEDULER) as pool:
-        parts = [part for submit in mains for part in submit(pool)]
+        parts = []
+        for submit in mains:
+            parts += submit(pool)
         print_header(parts, pool)
         finish(parts, pool, merged)
     return parts
@@ -178,10 +188,14 @@ def check_constants():
         data.check_at_least("LENGTHS", length, 1)
     for length in TIMED_LENGTHS:
         data.check_at_least("TIMED_LENGTHS", length, 1)
-    for name in [*ONLY, *SLOW]:
-        if name not in [*EXPERIMENTS, *PARTS]:
-            known = ", ".join([*EXPERIMENTS, *PARTS])
-            raise ValueError(f"ONLY and SLOW may name {known}, got {name!r}")
+    known = [*EXPERIMENTS, *PARTS]
+    for constant, names in {"ONLY": ONLY, "SLOW": SLOW}.items():
+        if not isinstance(names, (list, tuple)):
+            raise ValueError(f"{constant} must be a list of names, got {names!r}")
+        for name in names:
+            if name not in known:
+                hint = trials.hint(str(name), known)
+                raise ValueError(f"{constant} may name {', '.join(known)}, got {name!r}{hint}")
     for name, experiment in EXPERIMENTS.items():
         if name in PARTS or not re.fullmatch(r"[\w-]+", name):
             raise ValueError(
@@ -192,7 +206,8 @@ def check_constants():
             raise ValueError(f"EXPERIMENTS: {name!r} must be made by compare, got {experiment!r}")
     for cell, by_layers in PROVEN_SEEDS.items():
         for layers, seeds in by_layers.items():
-            compare(replace(SIMPLE, cell=cell, layers=layers), seeds)  # checks all three
+            # Settings are checked when they are made: these are made for that alone.
+            compare(replace(SIMPLE, cell=cell, layers=layers), seeds)
     if SCHEDULER is None:
         devices = {DEVICE}
         for experiment in EXPERIMENTS.values():
@@ -242,14 +257,16 @@ def submit_experiment(pool, name):
 def submit_adders(pool, name, experiment, speaker=None):
     """Submit the adders of an experiment to be trained and decided: {settings: SubmittedAdder}.
 
-    The training with the settings `speaker` prints the report's lines.
+    What was submitted before, by another experiment, is not trained again: the pool sees that. The
+    training with the settings `speaker` prints the report's lines.
     """
-    labels = {
-        settings: variant.label for variant in experiment.variants for settings in variant.settings
-    }
+    labelled = []
+    for variant in experiment.variants:
+        labelled += [(settings, variant.label) for settings in variant.settings]
+    labelled.sort(key=lambda pair: trials.expected_seconds(pair[0]), reverse=True)
     adders = {}
-    for settings in sorted(labels, key=trials.expected_seconds, reverse=True):
-        title = ", ".join(filter(None, [name, labels[settings], f"seed {settings.seed}"]))
+    for settings, label in labelled:
+        title = ", ".join(filter(None, [name, label, f"seed {settings.seed}"]))
         training = pool.submit(
             trials.train_adder,
             settings,
@@ -265,7 +282,10 @@ def submit_adders(pool, name, experiment, speaker=None):
 
 
 def submit_decision(pool, title, seed, training, describe_training):
-    """Have the adder that a training makes decided once it is made; one line says both."""
+    """Have the adder that a training makes decided once it is made.
+
+    One line says what came of both, when it is decided.
+    """
     adder = pool.derive(trials.get_adder, training)
 
     def say(decision):
@@ -317,43 +337,54 @@ def submit_gpu(pool):
     return Part("gpu", list(runs.values()), describe)
 
 
-def submit_proven_adders(pool):
-    """Submit the adders of PROVEN_SEEDS, the longest first: {cell: {layers: [SubmittedAdder]}}."""
-    adders = {cell: {layers: [] for layers in PROVEN_SEEDS[cell]} for cell in PROVEN_SEEDS}
-    for cell, by_layers in adders.items():
-        for layers in sorted(by_layers, reverse=True):
-            for seed in PROVEN_SEEDS[cell][layers]:
-                title = f"proof, {trials.describe({'cell': cell, 'layers': layers})}, seed {seed}"
-                training = pool.submit(
-                    trials.train_for_proof,
-                    cell,
-                    layers,
-                    seed,
-                    DEVICE,
-                    title=title,
-                    seconds=trials.expected_seconds_for_proof(cell, layers),
-                    device=DEVICE,
-                )
-                by_layers[layers].append(
-                    submit_decision(pool, title, seed, training, trials.describe_proof_training)
-                )
+def submit_for_proof(pool, cell, layers, seeds):
+    """Submit adders of one cell and depth to be trained for the proof, and decided: a list."""
+    adders = []
+    for seed in seeds:
+        title = f"proof, {trials.describe({'cell': cell, 'layers': layers})}, seed {seed}"
+        training = pool.submit(
+            trials.train_for_proof,
+            cell,
+            layers,
+            seed,
+            DEVICE,
+            title=title,
+            seconds=trials.expected_seconds_for_proof(cell, layers),
+            device=DEVICE,
+        )
+        adders.append(submit_decision(pool, title, seed, training, trials.describe_proof_training))
     return adders
 
 
+def submit_first_for_proof(pool, count):
+    """Submit `count` adders at most of the first cell in PROVEN_SEEDS, those with fewest layers.
+
+    Returns (the cell, the adders).
+    """
+    cell, by_layers = next(iter(PROVEN_SEEDS.items()))
+    layers = min(by_layers)
+    return cell, submit_for_proof(pool, cell, layers, by_layers[layers][:count])
+
+
 def submit_proof(pool):
-    """Submit the adders for the proof, and the picture's portraits of some adders."""
-    adders = submit_proven_adders(pool)
+    """Submit the adders for the proof, the deepest first, and the picture's portraits of some."""
+    adders = {}
+    for cell, by_layers in PROVEN_SEEDS.items():
+        adders[cell] = {}
+        for layers in sorted(by_layers, reverse=True):
+            adders[cell][layers] = submit_for_proof(pool, cell, layers, by_layers[layers])
     shown = {}
     for name, experiment in list(STRESSED.items())[:1]:
         settings = experiment.variants[0].settings[0]
-        shown[name] = submit_adders(pool, name, experiment)[settings].adder
+        one = trials.Experiment((), (trials.Variant("", (settings,)),))
+        shown[name] = submit_adders(pool, name, one)[settings]
     for cell, by_layers in adders.items():
-        shown[for_the_proof(cell)] = first_adders(by_layers)[0].adder
+        shown[for_the_proof(cell)] = first_adders(by_layers)[0]
     portraits = {
-        name: pool.submit(trials.portray, adder, title=f"portrait of {name}", seconds=0.5)
-        for name, adder in shown.items()
+        name: pool.submit(trials.portray, one.adder, title=f"portrait of {name}", seconds=0.5)
+        for name, one in shown.items()
     }
-    runs = list(portraits.values())
+    runs = [*portraits.values(), *runs_of(shown.values())]
     for by_layers in adders.values():
         for submitted in by_layers.values():
             runs += runs_of(submitted)
@@ -362,7 +393,7 @@ def submit_proof(pool):
         groups = []
         for cell, by_layers in adders.items():
             save_first_proven(by_layers, FIGURES / f"proven_{cell.lower()}.npz")
-            for layers, submitted in by_layers.items():
+            for layers, submitted in sorted(by_layers.items()):
                 groups.append(
                     {
                         "label": trials.describe({"cell": cell, "layers": layers}),
@@ -407,36 +438,42 @@ def save_first_proven(by_layers, path):
 
 def submit_stress(pool):
     """Submit adders of STRESSED, and some for the proof, to pairs with long carry chains."""
-    groups = {}
+    adders = {}
     for name, experiment in STRESSED.items():
-        adders = submit_adders(pool, name, experiment)
-        groups[name] = [adder.adder for adder in adders.values()]
-    for cell, by_layers in list(submit_proven_adders(pool).items())[:1]:
-        groups[for_the_proof(cell)] = [submitted.adder for submitted in first_adders(by_layers)[:5]]
+        adders[name] = list(submit_adders(pool, name, experiment).values())
+    if PROVEN_SEEDS:
+        cell, proven = submit_first_for_proof(pool, 5)
+        adders[for_the_proof(cell)] = proven
+    groups = {name: [one.adder for one in submitted] for name, submitted in adders.items()}
     run = pool.submit(
         trials.stress, groups, sorted(CHAINS), CHAIN_PAIRS, title="stress", seconds=5.0
     )
+    runs = [run]
+    for submitted in adders.values():
+        runs += runs_of(submitted)
 
     def describe():
         return {"picture": "stress.png"} | run.result()
 
-    return Part("stress", [run], describe)
+    return Part("stress", runs, describe)
 
 
 def submit_lengths(pool):
     """Submit the first adder for the proof to numbers of each of LENGTHS."""
-    by_layers = next(iter(submit_proven_adders(pool).values()))
-    adder = first_adders(by_layers)[0].adder
-    run = pool.submit(trials.add_long_numbers, adder, LENGTHS, title="lengths", seconds=15.0)
+    _, adders = submit_first_for_proof(pool, 1)
+    run = pool.submit(
+        trials.add_long_numbers, adders[0].adder, LENGTHS, title="lengths", seconds=15.0
+    )
 
     def describe():
         return {"peers": report.PEERS} | run.result()
 
-    return Part("lengths", [run], describe)
+    return Part("lengths", [run, *runs_of(adders)], describe)
 
 
 # --- Waiting for the parts, and the results.
 
+START_UP = 5  # seconds until the workers work, about
 OVERVIEW_EVERY = 20  # seconds, at least, between two drawings of the pictures of all parts
 
 
@@ -444,10 +481,14 @@ def print_header(parts, pool):
     """Say what will be run, by whom, for about how long, and where to look."""
     runs = {run for part in parts for run in part.runs}
     cached = [run for run in runs if run.done()]
-    minutes = sum(run.seconds for run in runs if not run.done()) / WORKERS / 60
+    seconds = START_UP + sum(run.seconds for run in runs if not run.done()) / WORKERS
+    takes = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
     print(f"To run: {', '.join(part.name for part in parts) or 'nothing'}.")
-    print(f"{len(runs)} runs, {len(cached)} of them cached in {CACHE.name}/, on {DEVICE}.")
-    print(f"Shared by {pool.workers}: about {minutes:.0f} minutes.")
+    print(
+        f"{len(runs)} runs (an adder is trained in one, decided in another), "
+        f"{len(cached)} of them cached in {CACHE.name}/, on {DEVICE}."
+    )
+    print(f"Shared by {pool.workers}: about {takes}.")
     print(f"Pictures, and a page that follows the run: {FIGURES / 'index.html'}")
 
 
@@ -455,6 +496,7 @@ def finish(parts, pool, merged):
     """Wait for the parts; each is judged, drawn, said and on the page when its last run has ended.
 
     `merged` is what results.json had: a part that is run replaces its own there, the rest stays.
+    The counts and the pictures of all parts together follow at most OVERVIEW_EVERY seconds later.
     """
     began = time.monotonic()
     overview_due = began
@@ -466,18 +508,17 @@ def finish(parts, pool, merged):
             for part in ended:
                 waiting.remove(part)
                 merge(merged, part, pool)
-            running = describe_progress(waiting, pool)
+            if not waiting or (ended and time.monotonic() >= overview_due):
+                look_over(merged)
+                overview_due = time.monotonic() + OVERVIEW_EVERY
             if ended or not waiting:
                 seconds = time.monotonic() - began
                 merged["made"] = describe_whole_run(merged, parts, pool, seconds)
-                if not waiting or time.monotonic() >= overview_due:
-                    look_over(merged)
-                    overview_due = time.monotonic() + OVERVIEW_EVERY
                 write_results(merged)
-                page.write(merged, FIGURES, running)
+                page.write(merged, FIGURES, describe_progress(waiting, pool))
             if not waiting:
                 break
-            page.write_status(FIGURES, running)
+            page.write_status(FIGURES, describe_progress(waiting, pool))
             pool.wait()
     finally:
         page.write(merged, FIGURES)
@@ -499,14 +540,17 @@ def merge(merged, part, pool):
     """
     described = results.plain(part.describe())
     work = describe_work(part.runs)
-    made = pool.machine(DEVICE) | work | {"workers": pool.workers}
-    described["made"] = results.plain(made)
-    parts = merged["experiments"] if part.name in EXPERIMENTS else merged
-    before = parts.get(part.name, {})
-    same = described | {"made": None} == before | {"made": None}
-    if not same or work["cached"] < work["runs"]:
-        parts[part.name] = described
+    described["made"] = results.plain(pool.machine(DEVICE) | work | {"workers": pool.workers})
+    place = merged["experiments"] if part.name in EXPERIMENTS else merged
+    is_new = without_made(described) != without_made(place.get(part.name, {}))
+    if is_new or work["cached"] < work["runs"]:
+        place[part.name] = described
     pool.print(f"{part.name}: {described.get('verdict', 'done')}")
+
+
+def without_made(described):
+    """A part of the results but for what it was made by."""
+    return {name: value for name, value in described.items() if name != "made"}
 
 
 def look_over(merged):
@@ -554,7 +598,8 @@ def describe_whole_run(merged, parts, pool, seconds):
 def draw():
     """Make every picture and the page again from results.json."""
     merged = results.read(FIGURES / "results.json")
-    merged["pictures"] = pictures.draw(merged | {"pictures": {}}, FIGURES)
+    merged["pictures"] = {}  # so that every one counts as not drawn
+    merged["pictures"] = pictures.draw(merged, FIGURES)
     results.write(merged, FIGURES / "results.json")
     page.write(merged, FIGURES)
 
@@ -586,7 +631,7 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit("Stopped. Finished runs are cached: run it again to go on.")
-    except (PoolError, results.ResultsError) as error:
+    except (PoolError, results.ResultsError, ConstantError) as error:
         sys.exit(f"Error: {error}")
     except OSError as error:
         if error.errno not in NO_DISK:

@@ -163,6 +163,6 @@ def spread(values):
     values = sorted(float("inf") if value is None else value for value in values)
     if not values:
         return "none"
-    words = ["never" if value == float("inf") else f"{value:.4g}" for value in values]
-    median = words[len(words) // 2]
-    return median if words[0] == words[-1] else f"{median} ({words[0]} to {words[-1]})"
+    three = [statistics.median(values), values[0], values[-1]]
+    words = ["never" if value == float("inf") else f"{value:.4g}" for value in three]
+    return words[0] if words[1] == words[2] else "{} ({} to {})".format(*words)

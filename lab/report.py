@@ -286,8 +286,8 @@ def describe_variant(variant, level):
     """What is said of a variant: legend, first steps of its runs, shortest counterexample."""
     runs = variant["runs"]
     first = {at: [first_step(run, at) for run in runs] for at in sorted({level, 1.0})}
-    median = statistics.median_high(first[level])
-    median_in_words = f"step {median}" if median < math.inf else "never"
+    median = statistics.median(first[level])
+    median_in_words = f"step {median:g}" if median < math.inf else "never"
     wrong = [run for run in runs if run["digits"]]
     shortest = min(wrong, key=lambda run: run["digits"], default=None)
     return {

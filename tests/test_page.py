@@ -64,7 +64,7 @@ def section(text, heading):
         ([1, 9, 5], "5 (1 to 9)"),
         ([40, None, 30], "40 (30 to never)"),
         ([None, None], "never"),
-        ([0.123456, 0.2], "0.2 (0.1235 to 0.2)"),
+        ([0.123456, 0.2], "0.1617 (0.1235 to 0.2)"),
     ],
 )
 def test_a_spread_is_the_median_and_the_range(values, words):
@@ -139,7 +139,7 @@ def test_each_kind_of_experiment_says_what_its_verdict_is(tmp_path):
     layers = section(text, "rnn-layers: RNN with 1 and 3 layers")
     assert "**The report, section 2.3.1:** three layers fastest (0.9 at step 190)." in layers
     assert "| three layers are first | 1 of 2 seeds | depends on the seed, with 5 pairs" in layers
-    assert "| 1 layer | 10 | never | 0.25 | 0.5 (0.1 to 0.5) | 30 (20 to 30) |" in layers
+    assert "| 1 layer | 10 | never | 0.25 | 0.3 (0.1 to 0.5) | 25 (20 to 30) |" in layers
     assert "| 3.5 (2.5 to 3.5) | 7 + 5 gives 11, not 12 |" in layers
     assert "- Ended early, 1 layer, seed 1: the loss is not finite." in layers
     assert "- Undecided, 1 layer, seed 0: no interval step for Foo." in layers
@@ -173,7 +173,7 @@ def test_the_exact_part_has_its_counts(tmp_path):
     words = " ".join(text.split())
     assert "2 of the 4 whose accuracy was evaluated end at 100% on random pairs: 2 of" in words
     assert "In all 4 are wrong, 1 proven correct for numbers of any length, 1 undecided." in words
-    assert "| RNN, 1 layer | 1 of 2 seeds | 3.36 | 0.75 (0.5 to 0.75) |" in text
+    assert "| RNN, 1 layer | 1 of 2 seeds | 3.36 | 0.625 (0.5 to 0.75) |" in text
     assert "| 1,000,000 | 3 long-carry | 3 | 1,234,568 |" in text
     assert "| trained at" not in text and "4 of 4 sums correct" in text
     assert "| 10 | 3 (2 to 9) | 4.9 |\n| 100 | 18 | 37 |" in text
