@@ -356,8 +356,10 @@ def draw_adder(cell, draw, hidden=16, embedding=4):
             bias_ih[gate] = draw_gates(draw, hidden, 40 * intervals.UNIT)
         bias_ih[1, :2] = 60.0  # f = 1: c up to 2^25
         bias_ih[1, 2:8] = 8.0  # f from near 1 to near 0, by what is read
+        bias_ih[1, 0] = 5.0  # and from 1 to 1e-10, so that a large c meets it
         for weight in (weight_ih, weight_hh):
             weight[1] /= weight[1].abs().amax(1, True)
+        weight_ih[1, 0] *= 12
         weight_ih[1, 2:8] *= 3
         weight_ih[1, 8:] *= 1e-2
         weight_hh[1] *= 1e-2
