@@ -147,9 +147,10 @@ def scan_in_chunks(scan, inputs, start, backwards=False):
     first step on; each input comes to it as a sequence of steps, from the last to the first if
     `backwards`. A long sequence of few numbers is cut into chunks that are scanned side by side,
     as one wider batch: each begins in the state that the last WARM_UP positions before it lead to
-    from zero. Where the chunk before ends in another state (by over CUT_TOLERANCE of the largest),
-    the chunk is scanned again from there, until none is left: so the result is that of one pass,
-    to rounding, whatever `scan` is, and forgetful recurrences get it in far fewer steps. (A Jacobi
+    from zero. Where the chunk before ends in another state (by over CUT_TOLERANCE of the largest
+    finite one, or in a NaN), the chunk is scanned again from there, until none is left: so the
+    result is that of one pass, to rounding, whatever `scan` is, also for the numbers of a batch
+    beside one that is NaN; and forgetful recurrences get it in far fewer steps. (A Jacobi
     iteration over the chunks, as in Song et al. 2021, "Accelerating feedforward computation via
     parallel nonlinear equation solving".)
     """
@@ -180,8 +181,10 @@ def scan_in_chunks(scan, inputs, start, backwards=False):
     states = scan_side_by_side(places, starts)
     while True:
         ends = states[-1, :-1]
-        gaps = (ends - starts[1:]).abs().amax((1, 2))
-        wrong = gaps > CUT_TOLERANCE * ends.abs().max()
+        largest = ends.nan_to_num(0.0, 0.0, 0.0).abs().max()
+        tolerance = float(CUT_TOLERANCE * largest)
+        same = torch.isclose(ends, starts[1:], rtol=0.0, atol=tolerance, equal_nan=True)
+        wrong = ~same.all(2).all(1)
         if not wrong.any():
             break
         again = 1 + wrong.nonzero()[:, 0]

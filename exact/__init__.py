@@ -1,10 +1,11 @@
 """Which sums a trained adder gets wrong: none, of any length (`prove`), or this one (`refute`)."""
 
+import math
 from typing import NamedTuple
 
 import pt
-from exact.intervals import CannotProve
 from exact.proof import prove, train_proven
+from exact.provable import CannotProve, check_provable
 from exact.refute import WIDTHS, refute
 
 __all__ = ["CannotProve", "Decision", "decide", "prove", "refute", "train_proven"]
@@ -32,8 +33,29 @@ def decide(model):
     """A verdict on an adder of any cell, a `Decision`.
 
     It is proven correct for every two numbers, or wrong on a pair, or undecided: no counterexample,
-    and no proof either, as of a cell that `prove` cannot take.
+    and no proof either, as of a cell that `prove` cannot take, or of one that does not even run.
     """
+    try:
+        return decide_what_runs(model)
+    except Exception as error:
+        refusal = why_refused(model)
+        if refusal is None:
+            raise
+        does_not_run = f"it does not run ({type(error).__name__}: {error})"
+        return Decision("undecided", reason=f"{refusal}; {does_not_run}")
+
+
+def why_refused(model):
+    """What `check_provable` says against an adder; None where it is a plain one."""
+    try:
+        check_provable(model)
+    except CannotProve as refusal:
+        return str(refusal)
+    return None
+
+
+def decide_what_runs(model):
+    """`decide`, for an adder that may be asked for sums."""
     counterexample = refute(model, widths=WIDTHS[:1])
     if counterexample:
         return describe_wrong(model, counterexample)
@@ -71,6 +93,11 @@ def describe_wrong(model, pair, margin=None):
 
 def explain(proof):
     """Why a `Proof` that is none is none, in words."""
+    if math.isnan(proof.margin):
+        return (
+            "the worst-case margin is no number: float32 may overflow, a weight is not finite, "
+            "or a gate may keep all"
+        )
     if proof.margin > 0:
         return "the interval bounds still grow after all rounds"
     digit_1, digit_2, carry = proof.fails_at

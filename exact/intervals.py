@@ -37,8 +37,9 @@ values, g_n = n u / (1 - n u) (Higham 2002, Accuracy and Stability of Numerical 
            off by 3 u at most; and a state taken over at a cut of `recurrence.scan_in_chunks` by
            CUT_TOLERANCE more;
     gates, and each tanh of a gated cell, by 32 u: 8 u in our own loop, and room for the polynomials
-           of PyTorch's kernels and of oneDNN, which runs its LSTM (tests measure them); of f near 0
-           by 32 u f, as c may be large;
+           of PyTorch's kernels and of oneDNN, which runs its LSTM (tests measure them, and that no
+           gate and no |tanh| passes 1); f by no more than 32 u f + 1e-10 where that is less, as c
+           may be large: near 0 oneDNN's error is absolute on an old processor;
     h      of a GRU by 8 u more, as n + z (h - n), as h - (1 - z) (h - n) and as (h - n) z + n: the
            difference is at most 2, and no more than four roundings follow. |h| may pass 1 by what
            (6) says: checked to stay under 1.001;
@@ -48,7 +49,17 @@ values, g_n = n u / (1 - n u) (Higham 2002, Accuracy and Stability of Numerical 
 
 Each n is one or two above the number of operations. That spare u is 2^29 times float64's own
 rounding unit, so it covers the arithmetic of this proof too. What is allowed for is float32 as
-IEEE 754 has it, on a CPU; no TF32.
+IEEE 754 has it, on a CPU; no TF32: `provable` sees to it.
+
+**Overflow.** All of this holds only while no sum leaves float32's range. So where the absolute
+values of a sum (of z, of W_hh h + b_hh, of a logit) add up to S with 2 S >= 2^126, its allowance is
+NaN, which nothing is proven with. Twice, for our own loop computes 2 z; and no sum in any order, of
+any part of the terms, rounded, is then above 2^127. An LSTM's c has the bound 2^25.
+
+**Underflow.** u is relative: a result below 2^-126 may be off by 2^-126, if it is flushed to zero,
+and this is the most (else it is off by 2^-150, and sums are exact). A sum of n products has less
+than 2 n results: so 2^-125 n more is allowed for it (2^-119 with n = 66). Gates and states have
+absolute allowances of 2 u or more, beside which it is nothing, also where h itself is flushed.
 """
 
 import copy
@@ -58,6 +69,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from exact.provable import check_provable, provable_cell
 from recurrence import CUT_TOLERANCE
 
 # The 200 triples; those that lead to carry 0 are the first 100.
@@ -68,12 +80,11 @@ RIGHT_DIGIT = ((CARRY + DIGIT_1 + DIGIT_2) % 10)[:, None]  # of each triple, (20
 
 UNIT = 2.0**-24  # the rounding unit of float32
 EPS_GATE = 32 * UNIT  # what rounding may add to a gate
+EPS_F = 1e-10  # and to one near 0, beside EPS_GATE of itself
+EPS_TINY = 2.0**-125  # what underflow may add to a sum, for each product
+LARGEST_SUM = 2.0**125  # the absolute values of a sum add up to less, or it may overflow
 LARGEST_H = 1.001  # what |h| of a GRU may reach
 LARGEST_C = 2.0**25  # and |c| of an LSTM, in float32
-
-
-class CannotProve(ValueError):
-    """The cell of an adder is one that no proof here covers."""
 
 
 class Weights(NamedTuple):
@@ -86,27 +97,9 @@ class Weights(NamedTuple):
     bias: torch.Tensor  # (10,)
     eps_z: list  # what rounding may add to z: of each layer (gates x units,),
     eps_gate: float  # to a gate or a tanh of a gated cell,
+    eps_f: float  # to f of an LSTM, beside eps_gate of itself,
     eps_h: float  # to h, called e,
     eps_margin: torch.Tensor | float  # and to the margin of each digit over each other, (10, 10)
-
-
-def provable_cell(model):
-    """Whose step below is that of the adder's cell: "RNN" (tanh), "GRU" or "LSTM".
-
-    Raises CannotProve for any other cell, also one derived from these, for it may compute anything.
-    """
-    rnn = model.rnn
-    kind = type(rnn)
-    mode = getattr(rnn, "mode", kind.__name__)
-    if kind in (nn.RNN, nn.GRU, nn.LSTM) and mode != "RNN_RELU" and is_plain(rnn):
-        return kind.__name__
-    name = getattr(model, "cell", mode)
-    raise CannotProve(f"cell {name} has no interval step: it cannot be proven")
-
-
-def is_plain(rnn):
-    """Whether one of PyTorch's cells has two biases, reads forwards and says its whole h."""
-    return rnn.bias and not (rnn.bidirectional or rnn.batch_first or rnn.proj_size)
 
 
 def weights_of(model):
@@ -128,6 +121,7 @@ def weights_of(model):
         eps_z=[0.0] * len(layers),
         # Where an LSTM's f comes near 1, it must learn what that does to the bounds.
         eps_gate=EPS_GATE if cell == "LSTM" else 0.0,
+        eps_f=0.0,
         eps_h=0.0,
         eps_margin=0.0,
     )
@@ -136,9 +130,9 @@ def weights_of(model):
 def exact_weights_of(model):
     """The same in float64 on the CPU, with what float32's rounding may add.
 
-    Raises CannotProve as `weights_of` does.
+    Raises CannotProve for any but a plain float32 adder, as `check_provable` does.
     """
-    provable_cell(model)  # before the copy: another cell may not like one
+    check_provable(model)
     weights = weights_of(copy.deepcopy(model).double().cpu())
     largest_h = LARGEST_H if weights.cell == "GRU" else 1.0
     largest_input = model.embed_layer.weight.detach().double().cpu().abs().amax(0).repeat(2)
@@ -151,22 +145,31 @@ def exact_weights_of(model):
             + bias_hh.abs()
         )
         products = weight_ih.shape[1] + weight_hh.shape[1]
-        eps_z.append(rounding(products + 4) * sizes)
+        eps_z.append(allow_for_sum(products + 4, sizes))
         largest_input = largest_h * torch.ones_like(weight_hh[0])  # of the layer above
     logit_sizes = largest_h * weights.dense.abs().sum(1) + weights.bias.abs()
-    eps_logit = rounding(weights.dense.shape[1] + 2) * logit_sizes
+    eps_logit = allow_for_sum(weights.dense.shape[1] + 2, logit_sizes)
     eps_h = {"RNN": 8 * UNIT + CUT_TOLERANCE, "GRU": 8 * UNIT, "LSTM": 2 * UNIT}
     return weights._replace(
         eps_z=eps_z,
         eps_gate=EPS_GATE,
+        eps_f=EPS_F,
         eps_h=eps_h[weights.cell],
         eps_margin=eps_logit[:, None] + eps_logit,
     )
 
 
+def allow_for_sum(n, sizes):
+    """What a float32 sum of n products may be off by, if their absolute values add up to `sizes`.
+
+    NaN where it may overflow.
+    """
+    return (rounding(n) * sizes + n * EPS_TINY).where(sizes < LARGEST_SUM, math.nan)
+
+
 def rounding(n):
-    """Higham's g_n, the relative error of a float32 sum of n products."""
-    return n * UNIT / (1 - n * UNIT)
+    """Higham's g_n, the relative error of a float32 sum of n products; NaN where it has none."""
+    return n * UNIT / (1 - n * UNIT) if n * UNIT < 1 else math.nan
 
 
 def start(weights):
@@ -205,7 +208,7 @@ def propagate(weights, bounds, scale=1.0):
         v = of_carry.index_select(0, carry)
         gates = (-1, weight_hh.shape[1])
         h, s = STEPS[weights.cell](  # (1) and (2), or (6) to (9)
-            u.unflatten(2, gates), v.unflatten(2, gates), weights.eps_h, weights.eps_gate, scale
+            u.unflatten(2, gates), v.unflatten(2, gates), weights, scale
         )
         mid = (h[:, 0] - h[:, 1]) / 2
         rad = (h[:, 0] + h[:, 1]) * (-scale / 2) + weights.eps_h
@@ -227,35 +230,38 @@ def both_ends(centre, radius):
 # A step of each cell: from W_ih u + b_ih, called u here, and v to h before noise and rounding, and
 # s of (6) or (8), drawn towards 0 by `scale` in training. All are given by their ends: u and v
 # (triples, 2, gates, units), h (triples, 2, units), s (2, units). The low ends come first, then the
-# high ones with the sign turned, so one line does both. `eps_h` is e.
+# high ones with the sign turned, so one line does both. Of `weights` they read what rounding may
+# add: `eps_h`, which is e, `eps_gate` and `eps_f`.
 
 
-def rnn_step(u, v, eps_h, eps_gate, scale):
+def rnn_step(u, v, weights, scale):
     """h = tanh(z); no s is needed."""
     return tanh(u + v)[:, :, 0], None  # (2)
 
 
-def gru_step(u, v, eps_h, eps_gate, scale):
+def gru_step(u, v, weights, scale):
     """h = (1 - z) n + z h, with h in s."""
+    eps_gate = weights.eps_gate
     r, z, _ = (u + v).unbind(2)
     n = tanh(u[:, :, 2] + times_gate(v[:, :, 2], r, eps_gate)) - eps_gate
     renewed = (torch.sigmoid(z[:, 1:]) - eps_gate).clamp(min=0.0)  # 1 - z_high
-    s = (n - eps_h / renewed).min(0).values.clamp(max=0.0) * scale  # (6)
+    s = (n - weights.eps_h / renewed).min(0).values.clamp(max=0.0) * scale  # (6)
     if eps_gate:  # a proof: where |h| may be larger, the allowance for rounding does not hold
         n = torch.where((s > -LARGEST_H).all(), n, math.nan)
     return n + (1 - renewed) * (s - n), s  # (7)
 
 
-def lstm_step(u, v, eps_h, eps_gate, scale):
+def lstm_step(u, v, weights, scale):
     """h = o tanh(f c + i g), with c in s."""
+    eps_gate = weights.eps_gate
     i, f, g, o = (u + v).unbind(2)
     added = times_gate(tanh(g) - eps_gate, i, eps_gate)
     # 1 - f_high. Where it is below 2^-60, s is -LARGEST_C, or 0.
     forgotten = (torch.sigmoid(f[:, 1:]) - eps_gate).clamp(min=2.0**-60)
     least_forgotten = forgotten.min(0).values
-    f_high = (torch.sigmoid(-f[:, 1:]) * (1 + eps_gate)).clamp(max=1.0)
+    f_high = (torch.sigmoid(-f[:, 1:]) * (1 + eps_gate) + weights.eps_f).clamp(max=1.0)
     largest_c = torch.where(least_forgotten < EPS_GATE, LARGEST_C, 1.2 / least_forgotten)
-    eps_c = eps_h + eps_gate / 8 * (1 + f_high * largest_c)
+    eps_c = weights.eps_h + eps_gate / 8 * (1 + f_high * largest_c)
     s = ((added - eps_c) / forgotten).min(0).values.clamp(max=0.0) * scale  # (8)
     s = s.clamp(min=-LARGEST_C)
     c = added + f_high * s - eps_c

@@ -31,8 +31,8 @@ networks: Jacoby, Barrett, Katz 2020, arXiv:2004.02462). Then the least
 
 over all triples, d the right digit and k another, is positive: proven. Anything else, a NaN
 included, is not. The adder runs in float32, the proof in float64: `intervals` says what is allowed
-for rounding, in (1) to (9); to a logit of (5) it adds g_n (|W_d| |h| + |b_d|), n = units + 2: a
-product for each unit and a bias (g_66 with 64 units).
+for rounding, in (1) to (9); to a logit of (5) it adds g_n (|W_d| |h| + |b_d|) + 2^-125 n,
+n = units + 2: a product for each unit and a bias (g_66 with 64 units).
 
 **Training for it.** `train_proven` minimizes the cross-entropy of the worst-case logits (5) after a
 few rounds of (1)-(4), by the very functions that prove. It bounds the loss of every sum from above.
@@ -47,6 +47,7 @@ from torch import nn
 import pt
 from data import check_at_least, long_carry_batch
 from exact import intervals
+from exact.provable import check_provable
 
 MOST_ROUNDS = 40  # bounds that still grow by then are taken not to end
 
@@ -101,8 +102,14 @@ GATED_RECIPES = {  # by cell and number of layers, 3 standing for more
 def prove(model):
     """Whether `model`, an `Adder` of any depth, adds every two numbers correctly.
 
-    Returns a `Proof`; see the module's docstring. Raises CannotProve, a ValueError, for a cell that
-    is no tanh RNN, GRU or LSTM.
+    Returns a `Proof`; see the module's docstring. It speaks of float32 on a CPU, with PyTorch in
+    its default modes: of an adder on a GPU it says what its weights do on a CPU. Where float32 may
+    overflow the margins are NaN, and nothing is proven.
+
+    Raises CannotProve, a ValueError that names what is wrong, for all but a plain float32
+    `pt.Adder` (one that was changed in any way but its weights, a cell that is no tanh RNN, GRU or
+    LSTM), and while autocast, a reduced precision of float32 products, flushing of denormal numbers
+    or a hook for all modules is on.
     """
     invariant = find_invariant(intervals.exact_weights_of(model))
     margins = invariant.margins
@@ -184,13 +191,13 @@ def train_proven(layers=1, seed=0, cell="RNN", device="cpu"):
 
     Adam with a one-cycle learning rate, gradients clipped to norm 1. At first the loss is the usual
     one, on long-carry pairs, at last that of the worst case; see the constants above. Raises
-    ValueError for a bad argument, and CannotProve, a ValueError, for a cell as in `prove`.
+    ValueError for a bad argument, and CannotProve, a ValueError, for a cell or mode as in `prove`.
     """
     check_at_least("seed", seed, 0)
     device = pt.check_device(device)
     pt.seed_everything(seed)
     model = pt.Adder(cell, layers).to(device)
-    recipe = choose_recipe(intervals.provable_cell(model), layers)
+    recipe = choose_recipe(check_provable(model), layers)
     lower_keeping_gates(model)
     parameters = list(model.parameters())
     optimizer = torch.optim.Adam(parameters, lr=recipe.rate, fused=True)

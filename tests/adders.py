@@ -75,3 +75,21 @@ def named_pairs(digitlen):
         "10^k + (10^k - 1)": (tens, tens - 1),
         "5 * 10^k + 5 * 10^k": (5 * tens, 5 * tens),
     }
+
+
+@torch.no_grad()
+def padded(model, hidden):
+    """An adder of one layer with units of no weight beside its own, `hidden` in all."""
+    units = model.rnn.hidden_size
+    wider = pt.Adder(model.cell, 1, hidden).requires_grad_(False)
+    for parameter in wider.parameters():
+        parameter.zero_()
+    wider.embed_layer.weight.copy_(model.embed_layer.weight)
+    wider.dense.weight[:, :units] = model.dense.weight
+    wider.dense.bias.copy_(model.dense.bias)
+    for ours, theirs in zip(wider.rnn.parameters(), model.rnn.parameters(), strict=True):
+        gates = ours.unflatten(0, (-1, hidden))[:, :units]
+        if ours.shape[-1] == hidden and ours.dim() == 2:
+            gates = gates[..., :units]
+        gates.copy_(theirs.unflatten(0, (-1, units)))
+    return wider
