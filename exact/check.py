@@ -47,8 +47,8 @@ and 2^-125 n for underflow, if nothing overflows: twice that sum must be under 2
     f in f c        no more than 32 u f + 1e-10, too, for c may be large
     h of a GRU      8 u
     c               4 u (1 + f |c|) + 2 u. In float32 c + 1 = c at 2^25, so |c| <= 2^25; and
-                    |c| <= 1.2 / (1 - f) with the largest f, if 1 - f >= 32 u there: for
-                    |c'| <= f |c| + 1 and that is then less than |c|
+                    |c| <= 1.2 / (1 - f) with the largest f, if 1 - f >= 32 u there: then
+                    f |c| + 1 and the allowance come to no more than that, for |c'|
     h of an LSTM    2 u
     a logit         that, of |W| |h| + |b|, n = units + 2
 
@@ -128,13 +128,13 @@ def read(path):
     cell = str(arrays.pop("cell", "missing"))
     if cell not in GATES:
         raise Refused(f"cell is {cell}, not one of {', '.join(GATES)}")
-    layers = max(1, sum(name.startswith("bounds_l") for name in members))
+    layers = max(1, sum(name.startswith("bounds_l") for name in arrays))
     names = ["embed_layer.weight", "dense.weight", "dense.bias"]
     for layer in range(layers):
         names += [*names_of_weights(layer), f"bounds_l{layer}"]
-    differing = set(names) ^ set(arrays)
-    if differing or len(members) != len(names) + 1:
-        raise Refused(f"not once each array of {layers} layers: {', '.join(sorted(differing))}")
+    if sorted(members) != sorted(f"{name}.npy" for name in [*names, "cell"]):
+        differing = ", ".join(sorted(set(names) ^ set(arrays)))
+        raise Refused(f"not each array of {layers} layers once, and no other: {differing}")
     embedding = arrays["embed_layer.weight"].size // 10
     units = arrays["dense.weight"].size // 10
     rows = GATES[cell] * units
