@@ -299,13 +299,17 @@ def add(model, number_1, number_2):
     return data.results_converter(add_digits(model, digits_1, digits_2))[0]
 
 
-def save(model, path):
+def save(model, path, bounds=()):
     """Save an adder as npz: its weights under their state_dict names, and `cell`, its cell's name.
 
-    The same adder gives the same bytes. Read it with `load`, or its arrays with `numpy.load`.
+    `bounds` are arrays, one a layer, that are saved as `bounds_l0`, `bounds_l1` and so on: see
+    `exact.certificate`. The same adder gives the same bytes. Read it with `load`, or its arrays
+    with `numpy.load`.
     """
     arrays = {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}
     arrays["cell"] = np.array(model.cell)
+    for layer, of_layer in enumerate(bounds):
+        arrays[f"bounds_l{layer}"] = of_layer
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy")  # without the time of day
@@ -316,15 +320,20 @@ def save(model, path):
 def load(path):
     """The adder saved at `path`: by `save`, or by `torch.save(model.state_dict(), path)` as a .pt.
 
-    A .pt does not name its cell: there it is one of the report's three, told by its gates. Raises
-    ValueError for a cell that is not in `CELLS`, by its name.
+    The bounds of a certificate are left aside. A .pt does not name its cell: there it is one of the
+    report's three, told by its gates. Raises ValueError for a cell that is not in `CELLS`, by its
+    name.
     """
     if Path(path).suffix != ".npz":
         weights = torch.load(path, weights_only=True)
         gates = len(weights["rnn.weight_ih_l0"]) // weights["rnn.weight_hh_l0"].shape[1]
         return adder_of({1: "RNN", 3: "GRU", 4: "LSTM"}[gates], weights)
     with np.load(path) as arrays:
-        weights = {name: torch.from_numpy(arrays[name]) for name in arrays if name != "cell"}
+        weights = {
+            name: torch.from_numpy(arrays[name])
+            for name in arrays
+            if name != "cell" and not name.startswith("bounds_l")
+        }
         return adder_of(str(arrays["cell"]), weights)
 
 
