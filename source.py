@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 import data
+import exact
 import pt
 from lab import page, pictures, report, results, trials
 from lab.pool import PoolError, open_pool
@@ -385,9 +386,12 @@ def submit_proof(pool):
         for name, one in shown.items()
     }
     runs = [*portraits.values(), *runs_of(shown.values())]
+    checks = {}
     for by_layers in adders.values():
         for submitted in by_layers.values():
             runs += runs_of(submitted)
+            checks |= {one: submit_check(pool, one) for one in submitted}
+    runs += checks.values()
 
     def describe():
         groups = []
@@ -398,7 +402,7 @@ def submit_proof(pool):
                     {
                         "label": trials.describe({"cell": cell, "layers": layers}),
                         "cell": cell,
-                        "runs": [describe_proof_run(adder) for adder in submitted],
+                        "runs": [describe_proof_run(one, checks[one]) for one in submitted],
                     }
                 )
         return {
@@ -420,19 +424,33 @@ def first_adders(by_layers):
     return by_layers[min(by_layers)]
 
 
-def describe_proof_run(submitted):
+def submit_check(pool, submitted):
+    """Have the proof of an adder checked by exact/check.py."""
+    title = f"check of {submitted.training.title}"
+    return pool.submit(trials.check_proof, submitted.adder, title=title, seconds=1.0)
+
+
+def describe_proof_run(submitted, check):
     """What results.json has of an adder that was trained for the proof."""
     decision = submitted.deciding.result()
-    seconds = submitted.training.result()["seconds"] + decision["seconds"]
-    return decision | {"seed": submitted.seed, "seconds": seconds}
+    checked = check.result()
+    return decision | {
+        "seed": submitted.seed,
+        "checked": checked["checked"],
+        "refused": checked["refused"],
+        "slack": checked["slack"],
+        "seconds": submitted.training.result()["seconds"] + decision["seconds"],
+    }
 
 
 def save_first_proven(by_layers, path):
-    """Save the first adder that is proven, of those with the fewest layers."""
+    """Save the first adder that is proven, of those with the fewest layers, with its
+    certificate."""
     for submitted in first_adders(by_layers):
         if submitted.deciding.result()["verdict"] == "proven":
             path.parent.mkdir(parents=True, exist_ok=True)
-            pt.save(pt.adder_of(**submitted.adder.result()), path)
+            model = pt.adder_of(**submitted.adder.result())
+            exact.save_certificate(model, exact.prove(model), path)
             return
 
 
@@ -562,6 +580,9 @@ def look_over(merged):
 def write_results(merged):
     """Draw what is new, take away the pictures that nothing shows any more, write results.json."""
     merged["names"] = list(EXPERIMENTS)
+    experiments = merged["experiments"]
+    listed = {name: experiments[name] for name in EXPERIMENTS if name in experiments}
+    merged["experiments"] = listed | experiments  # in their order, those of earlier runs last
     merged["rule"] = report.RULE
     merged["pictures"] = pictures.draw(merged, FIGURES)
     pictures.remove_unshown(merged, FIGURES)

@@ -4,11 +4,20 @@ import math
 from typing import NamedTuple
 
 import pt
+from exact.certificate import save_certificate
 from exact.proof import prove, train_proven
 from exact.provable import CannotProve, check_provable
 from exact.refute import WIDTHS, refute
 
-__all__ = ["CannotProve", "Decision", "decide", "prove", "refute", "train_proven"]
+__all__ = [
+    "CannotProve",
+    "Decision",
+    "decide",
+    "prove",
+    "refute",
+    "save_certificate",
+    "train_proven",
+]
 
 
 class Decision(NamedTuple):

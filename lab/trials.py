@@ -11,9 +11,11 @@ import itertools
 import math
 import statistics
 import sys
+import tempfile
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ import torch
 import data
 import exact
 import pt
+from exact import check
 from recurrence import run_layers
 
 # The settings that `pt.train` takes too.
@@ -312,6 +315,26 @@ def decide_adder(adder, progress):
     "decided"."""
     decision = exact.decide(pt.adder_of(**adder))
     return decision._asdict() | {"decided": str(decision)}
+
+
+def check_proof(adder, progress):
+    """Prove an adder again, and have the certificate of that checked by exact/check.py.
+
+    Returns {"checked": whether it holds, "refused": None or why not, "slack": the least slack of
+    its bounds, or None}.
+    """
+    model = pt.adder_of(**adder)
+    proof = exact.prove(model)
+    if not proof.proven:
+        return {"checked": False, "refused": "it is not proven", "slack": None}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "certificate.npz"
+        exact.save_certificate(model, proof, path)
+        try:
+            checked = check.check(path)
+        except check.Refused as reason:
+            return {"checked": False, "refused": str(reason), "slack": None}
+    return {"checked": True, "refused": None, "slack": checked.slack}
 
 
 def get_adder(training):

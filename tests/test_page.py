@@ -140,13 +140,13 @@ def test_each_kind_of_experiment_says_what_its_verdict_is(tmp_path):
     assert "**The report, section 2.3.1:** three layers fastest (0.9 at step 190)." in layers
     assert "| three layers are first | 1 of 2 seeds | depends on the seed, with 5 pairs" in layers
     assert "| 1 layer | 10 | never | 0.25 | 0.3 (0.1 to 0.5) | 25 (20 to 30) |" in layers
-    assert "| 3.5 (2.5 to 3.5) | 7 + 5 gives 11, not 12 |" in layers
+    assert "| 3 (2.5 to 3.5) | 7 + 5 gives 11, not 12 |" in layers
     assert "- Ended early, 1 layer, seed 1: the loss is not finite." in layers
     assert "- Undecided, 1 layer, seed 0: no interval step for Foo." in layers
     assert "Settings: layers compared, digitlen 10, cell RNN, lr 0.001," in layers
     assert "seeds 0, 1." in layers
     own = section(text, r"my\_own")
-    assert "of your own, no claims are made about it" in own
+    assert "This experiment is not the report" in own
     assert "The report" not in own
     wide = section(text, "wide: The simple adder")
     assert "no verdict on the report: " in wide
@@ -173,7 +173,7 @@ def test_the_exact_part_has_its_counts(tmp_path):
     words = " ".join(text.split())
     assert "2 of the 4 whose accuracy was evaluated end at 100% on random pairs: 2 of" in words
     assert "In all 4 are wrong, 1 proven correct for numbers of any length, 1 undecided." in words
-    assert "| RNN, 1 layer | 1 of 2 seeds | 3.36 | 0.625 (0.5 to 0.75) |" in text
+    assert "| RNN, 1 layer | 1 of 2 seeds | 1 | 3.36 | 1e-09 | 0.625 (0.5 to 0.75) |" in text
     assert "| 1,000,000 | 3 long-carry | 3 | 1,234,568 |" in text
     assert "| trained at" not in text and "4 of 4 sums correct" in text
     assert "| 10 | 3 (2 to 9) | 4.9 |\n| 100 | 18 | 37 |" in text

@@ -16,6 +16,7 @@ from matplotlib import pyplot
 import exact
 import pt
 import source
+from exact import check
 from lab import report
 from lab.trials import Experiment, Variant, compare
 from source import SIMPLE, evaluate, loss_draw, myAdvPTRNNModel, myPTRNNModel, train
@@ -159,6 +160,8 @@ def test_a_tiny_run_of_everything(tiny, capfd):
     assert all(test["correct"] == test["pairs"] for test in results["lengths"]["lengths"])
     model = pt.load(figures / "proven_rnn.npz")
     margin = results["proof"]["groups"][0]["runs"][0]["margin"]
+    assert all(run["checked"] for group in results["proof"]["groups"] for run in group["runs"])
+    assert check.check(figures / "proven_rnn.npz").margin == pytest.approx(margin, rel=1e-5)
     assert exact.prove(model).margin == pytest.approx(margin, rel=1e-5)
     assert pt.add(model, 123, 456) == 579
 

@@ -226,6 +226,13 @@ def test_an_adder_for_the_proof_is_proven_when_it_is_decided():
     assert decision["margin"] == exact.prove(pt.adder_of(**adder)).margin > 0
 
 
+def test_a_proof_is_checked_and_what_is_no_proof_is_not():
+    checked = trials.check_proof(proven(), quiet)
+    assert checked["checked"] and checked["slack"] > 0 and checked["refused"] is None
+    untrained = trials.plain_adder(pt.Adder("RNN", 1))
+    assert trials.check_proof(untrained, quiet)["refused"] == "it is not proven"
+
+
 def proven():
     """An adder as the runs take it."""
     return trials.plain_adder(proven_adder(1, 0, "RNN")[0])
