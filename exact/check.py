@@ -164,7 +164,7 @@ def allow_for_z(cell, weights, largest_x):
         x = sum(arb(abs(w)) * most for w, most in zip(row_ih, largest_x, strict=True))
         h = sum(arb(abs(w)) for w in row_hh) * LARGEST_H[cell]
         sizes.append(x + h + abs(b_ih) + abs(b_hh))
-    return allow_for_sums(len(row_ih) + len(row_hh) + 4, sizes)
+    return allow_for_sums(len(largest_x) + len(weights[1][0]) + 4, sizes)
 
 
 def allow_for_sums(n, sizes):
@@ -239,7 +239,7 @@ def gru_step(u, v):
 def lstm_step(u, v):
     """h' = o tanh(c'), c' = f c + i g."""
     f = [sigmoid(add(u_t[1], v_t[1])) for u_t, v_t in zip(u, v, strict=True)]
-    least_new = 1 - greatest([high for _, high in f])
+    least_new = least([1 - high for _, high in f])
     largest_c = 1.2 / least_new if least_new >= EPS_GATE else LARGEST_C
     f_of_c = []
     added = []
@@ -269,9 +269,9 @@ def find_kept(added, gates, largest):
 
     This is where to look, and proves nothing: who asks must check it.
     """
-    gates = [high for _, high in gates]
-    low = find_least_kept([low for low, _ in added], gates, largest)
-    high = find_least_kept([-high for _, high in added], gates, largest)
+    highs = [high for _, high in gates]
+    low = find_least_kept([low for low, _ in added], highs, largest)
+    high = find_least_kept([-high for _, high in added], highs, largest)
     return arb(low), arb(-high)
 
 
@@ -280,7 +280,8 @@ def find_least_kept(added, gates, largest):
     s = 0.0
     for a, gate in zip(added, gates, strict=True):
         if a < 0:
-            s = min(s, float(a / (1 - gate)) if gate < 1 else -largest)
+            needed = float(a / (1 - gate)) if gate < 1 else -largest
+            s = min(s, needed)
     return max(s * (1 + 2.0**-40) - 2.0**-40, -largest)
 
 
@@ -368,11 +369,6 @@ def least(numbers):
     return functools.reduce(arb.min, numbers)
 
 
-def greatest(numbers):
-    """The greatest of some numbers."""
-    return functools.reduce(arb.max, numbers)
-
-
 def main():
     """Check the file that is named on the command line."""
     parser = argparse.ArgumentParser(description="Check that an adder adds every sum correctly.")
@@ -384,8 +380,9 @@ def main():
     except Refused as reason:
         sys.exit(f"{path}: refused: {reason}")
     print(
-        f"{path}: proven: this {cell} ({layers} layers) adds every two numbers correctly; least "
-        f"margin {margin:.6g}, least slack {slack:.3g}; {time.perf_counter() - begin:.1f} s"
+        f"{path}: proven: this {layers}-layer {cell} adds every two numbers of any length "
+        f"correctly; least margin {margin:.6g}, least slack {slack:.3g}; "
+        f"{time.perf_counter() - begin:.1f} s"
     )
 
 

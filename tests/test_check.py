@@ -87,7 +87,7 @@ def test_the_margin_is_the_prover_s(certificates, name):
     model, proof = load_adder(name)
     checked = check.check(certificates[name])
     assert (checked.cell, checked.layers) == (model.cell, model.rnn.num_layers)
-    assert checked.margin == pytest.approx(proof.margin, abs=1e-8)
+    assert checked.margin == pytest.approx(proof.margin, abs=1e-9)
     assert 0 < checked.slack < 1e-3
 
 
@@ -122,7 +122,7 @@ def test_a_state_that_an_lstm_never_forgets_is_as_large_as_a_float32_lets_it(tmp
     larger_proof = prove(larger)
     save_certificate(larger, larger_proof, tmp_path / "adder.npz")
     checked = check.check(tmp_path / "adder.npz")
-    assert checked.margin == pytest.approx(larger_proof.margin, abs=1e-8)
+    assert checked.margin == pytest.approx(larger_proof.margin, abs=1e-9)
     assert checked.margin == pytest.approx(proof.margin, abs=1e-3)
 
 
@@ -323,6 +323,22 @@ def test_a_gru_whose_state_may_pass_1(certificates, tmp_path):
     refuse(tmp_path, arrays, r"^layer 0: no interval within \+-1.001")
 
 
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize(("cell", "state"), [("GRU", "h"), ("LSTM", "c")])
+def test_an_interval_that_a_state_leaves(certificates, monkeypatch, cell, state, end):
+    find_kept = check.find_kept
+
+    def shrink(*arguments):
+        ends = list(find_kept(*arguments))
+        ends[end] *= 0.999
+        return ends
+
+    monkeypatch.setattr(check, "find_kept", shrink)
+    reason = f"^layer 0: no interval .*is found that holds all {state} of a unit"
+    with pytest.raises(check.Refused, match=reason):
+        check.check(certificates[cell])
+
+
 def move_bias(model, margin):
     """Move one bias of the last layer until `prove` says `margin`: a copy, and its proof."""
     model = copy.deepcopy(model)
@@ -367,7 +383,7 @@ def test_the_script_says_what_is_proven_and_imports_neither_torch_nor_ours(certi
     assert ended.returncode == 0
     margin = load_adder("RNN")[1].margin
     (line,) = ended.stdout.splitlines()
-    assert "proven: this RNN (1 layers) adds every two numbers correctly" in line
+    assert "proven: this 1-layer RNN adds every two numbers of any length correctly" in line
     assert f"least margin {margin:.6g}, least slack " in line and line.endswith(" s")
     imported = {line.split("|")[-1].strip() for line in ended.stderr.splitlines()}
     assert {"numpy", "flint"} <= imported
