@@ -138,6 +138,14 @@ def swap_weights(model):
     names[2:] = names[:1:-1]
 
 
+def sparse_weight(model):
+    model.dense.weight = nn.Parameter(model.dense.weight.to_sparse())
+
+
+def one_parameter_more(model):
+    model.dense.register_parameter("more", nn.Parameter(torch.zeros(1)))
+
+
 def buffer(model):
     model.rnn.register_buffer("noise", torch.zeros(1))
 
@@ -179,6 +187,8 @@ STRUCTURES = {
     "flat weights": (flat_weights, "rnn._flat_weights are not rnn.all_weights"),
     "one flat weight": (other_bias, "rnn._flat_weights are not rnn.all_weights"),
     "weights in another order": (swap_weights, "rnn._all_weights is"),
+    "a sparse weight": (sparse_weight, "dense.weight is not a plain parameter"),
+    "a parameter more": (one_parameter_more, "the parameters of dense are weight, bias, more"),
     "a buffer": (buffer, "rnn._buffers is not empty"),
     "one part more": (extra_part, "the parts of the adder are embed_layer, rnn, dense, more"),
     "one part less": (no_part, "no adder has its sizes"),
@@ -292,9 +302,9 @@ def test_an_adder_without_numbers_is_refused():
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
 def test_autocast_is_refused(device):
     model = load_proven("RNN")
-    with torch.autocast(device, torch.bfloat16):
-        with pytest.raises(CannotProve, match="autocast is on"):
-            prove(model)
+    refused = pytest.raises(CannotProve, match="autocast is on")
+    with torch.autocast(device, torch.bfloat16), refused:
+        prove(model)
     assert prove(model).proven
 
 
@@ -339,12 +349,13 @@ def test_the_old_flag_of_cuda_is_refused():
     assert prove(model).proven
 
 
-def test_a_mode_of_onednn_from_outside_is_refused(monkeypatch):
+@pytest.mark.parametrize("library", ["ONEDNN", "DNNL"])  # its old name
+def test_a_mode_of_onednn_from_outside_is_refused(library, monkeypatch):
     model = load_proven("LSTM")
-    monkeypatch.setenv("ONEDNN_DEFAULT_FPMATH_MODE", "STRICT")
+    monkeypatch.setenv(f"{library}_DEFAULT_FPMATH_MODE", "STRICT")
     assert prove(model).proven
-    monkeypatch.setenv("ONEDNN_DEFAULT_FPMATH_MODE", "BF16")
-    with pytest.raises(CannotProve, match="ONEDNN_DEFAULT_FPMATH_MODE is 'BF16'"):
+    monkeypatch.setenv(f"{library}_DEFAULT_FPMATH_MODE", "BF16")
+    with pytest.raises(CannotProve, match=f"{library}_DEFAULT_FPMATH_MODE is 'BF16'"):
         prove(model)
 
 
@@ -359,8 +370,10 @@ def test_flushing_is_refused():
     assert prove(load_proven("RNN")).proven
 
 
-def test_a_hook_for_all_modules_is_refused():
-    hook = nn.modules.module.register_module_forward_hook(lambda module, inputs, output: None)
+@pytest.mark.parametrize("when", ["", "pre_"])
+def test_a_hook_for_all_modules_is_refused(when):
+    register = getattr(nn.modules.module, f"register_module_forward_{when}hook")
+    hook = register(lambda *arguments: None)
     try:
         with pytest.raises(CannotProve, match="a hook is registered for all modules"):
             prove(load_proven("RNN"))

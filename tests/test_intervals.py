@@ -426,7 +426,7 @@ def check_inside(case, h, after, before=None):
     return int(allowed.sum())
 
 
-CASES = [(seed, rad) for seed in range(8) for rad in (0.0, 1e-5, 1.001)]
+CASES = [(seed, rad) for seed in range(5) for rad in (0.0, 1e-5, 1.001)]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -469,7 +469,7 @@ def test_steps_that_are_off_by_all_that_is_allowed_end_inside_the_bounds(cell):
     # the kernels of this machine leave of it is for those of others.
     for seed, rad in CASES:
         case, draw = make_case(cell, seed, rad)
-        for _ in range(30):
+        for _ in range(20):
             u = draw_between(draw, case.u[:, 0], -case.u[:, 1])
             v = draw_between(draw, case.v[:, 0], -case.v[:, 1])
             before = None
