@@ -87,7 +87,7 @@ def test_the_margin_is_the_prover_s(certificates, name):
     model, proof = load_adder(name)
     checked = check.check(certificates[name])
     assert (checked.cell, checked.layers) == (model.cell, model.rnn.num_layers)
-    assert checked.margin == pytest.approx(proof.margin, abs=1e-9)
+    assert checked.margin == pytest.approx(proof.margin, abs=1e-11)
     assert 0 < checked.slack < 1e-3
 
 
@@ -122,7 +122,7 @@ def test_a_state_that_an_lstm_never_forgets_is_as_large_as_a_float32_lets_it(tmp
     larger_proof = prove(larger)
     save_certificate(larger, larger_proof, tmp_path / "adder.npz")
     checked = check.check(tmp_path / "adder.npz")
-    assert checked.margin == pytest.approx(larger_proof.margin, abs=1e-9)
+    assert checked.margin == pytest.approx(larger_proof.margin, abs=1e-11)
     assert checked.margin == pytest.approx(proof.margin, abs=1e-3)
 
 

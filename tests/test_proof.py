@@ -205,7 +205,7 @@ def test_a_nan_proves_nothing(proven, name, value):
 
 
 def test_three_layers_can_be_proven():
-    _, proved = train_proven(layers=3, seed=0)
+    _, proved = proven_adder(3, 0, "RNN")
     assert proved.proven
     assert len(proved.bounds) == 3
 
