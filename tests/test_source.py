@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +175,16 @@ def test_a_tiny_run_of_everything(tiny, capfd):
     assert decided["evaluated"] == len(trained) and decided["adders"] == len(trained) + 3
     assert (decided["proven"], decided["undecided"]) == (3, 0)
     assert decided["wrong"] == len(trained)
+
+
+@pytest.mark.parametrize("name", report.REPORT)
+def test_the_experiments_have_the_reports_settings(name):
+    variants = []
+    for variant in ALL[name].variants:
+        variants.append({"settings": asdict(variant.settings[0]), "runs": []})
+    assert report.differences(name, variants) == []
+    expected = 5 if name in ("1000-digits", "5000-digits", "cells") else 8
+    assert {len(variant.settings) for variant in ALL[name].variants} == {expected}
 
 
 def test_a_second_run_does_nothing_again_and_one_experiment_leaves_the_rest(tiny, tmp_path, capfd):
