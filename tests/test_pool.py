@@ -353,9 +353,14 @@ def write_job(folder, seconds=0.2, workers=2, scheduler=None):
 
 
 def start(command, folder):
-    return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    """Start a command that gets Ctrl-C, also where a shell started the tests with that ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_to_end(command, folder):
