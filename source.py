@@ -27,6 +27,7 @@ import torch
 import data
 import exact
 import pt
+from exact.provable import provable_cell
 from lab import page, pictures, report, results, trials
 from lab.pool import PoolError, open_pool
 from lab.trials import Settings, compare
@@ -197,11 +198,12 @@ def check_constants():
             if name not in known:
                 hint = trials.hint(str(name), known)
                 raise ValueError(f"{constant} may name {', '.join(known)}, got {name!r}{hint}")
+    taken = [*PARTS, "decided", "verdicts"]  # there are pictures of these names
     for name, experiment in EXPERIMENTS.items():
-        if name in PARTS or not re.fullmatch(r"[\w-]+", name):
+        if name in taken or not re.fullmatch(r"[\w-]+", name):
             raise ValueError(
                 f"EXPERIMENTS: a name has letters, digits, - and _ and is not one of "
-                f"{', '.join(PARTS)}, got {name!r}"
+                f"{', '.join(taken)}, got {name!r}"
             )
         if not isinstance(experiment, trials.Experiment):
             raise ValueError(f"EXPERIMENTS: {name!r} must be made by compare, got {experiment!r}")
@@ -209,6 +211,7 @@ def check_constants():
         for layers, seeds in by_layers.items():
             # Settings are checked when they are made: these are made for that alone.
             compare(replace(SIMPLE, cell=cell, layers=layers), seeds)
+            provable_cell(pt.Adder(cell, layers))
     if SCHEDULER is None:
         devices = {DEVICE}
         for experiment in EXPERIMENTS.values():
@@ -444,8 +447,7 @@ def describe_proof_run(submitted, check):
 
 
 def save_first_proven(by_layers, path):
-    """Save the first adder that is proven, of those with the fewest layers, with its
-    certificate."""
+    """Save the first proven adder of those with the fewest layers, with its certificate."""
     for submitted in first_adders(by_layers):
         if submitted.deciding.result()["verdict"] == "proven":
             path.parent.mkdir(parents=True, exist_ok=True)

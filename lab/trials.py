@@ -132,7 +132,7 @@ class Settings:
 
 
 def hint(name, known):
-    """ ", did you mean ...?" where one of the `known` names is close to `name`, or nothing."""
+    """A question, "did you mean ...?", where one of the `known` names is close to `name`."""
     close = difflib.get_close_matches(name, known, 1)
     return f", did you mean {close[0]!r}?" if close else ""
 
@@ -164,8 +164,7 @@ class Experiment(NamedTuple):
 
 
 def compare(settings, seeds, **values):
-    """An `Experiment`: `settings`, with each of the `values` of a field, trained with each of
-    `seeds`.
+    """An `Experiment`: `settings` with each of the `values` of a field, for each of `seeds`.
 
     compare(SIMPLE, SEEDS, layers=[1, 2, 3]) has three variants. More than one field compared at
     once is one variant for each combination; none at all is one variant. Raises SettingsError,
@@ -240,7 +239,7 @@ def expected_seconds_for_proof(cell, layers):
 
 
 def describe_training(training):
-    """ "first 100% at step 290, 0.99 at the end; " of a trained adder."""
+    """What a trained adder reached, as "first 100% at step 290, 0.99 at the end; "."""
     if training["error"]:
         return f"ended early: {training['error']}; "
     accuracy = training["accuracy"]
@@ -251,12 +250,12 @@ def describe_training(training):
 
 
 def describe_proof_training(training):
-    """ "trained in 3.1 s; " of an adder that was trained for the proof."""
+    """How long an adder was trained for the proof, as "trained in 3.1 s; "."""
     return f"trained in {training['seconds']:.1f} s; "
 
 
 def describe_times(times):
-    """ "12.3 ms a training step"."""
+    """The median of some times, as "12.3 ms a training step"."""
     return f"{statistics.median(times['ms']):.1f} ms a training step"
 
 
@@ -305,14 +304,12 @@ def train_adder(settings, progress):
 
 def train_for_proof(cell, layers, seed, device, progress):
     """Train an adder for the proof: {"adder": its cell and weights}. No accuracy is evaluated."""
-    pt.seed_everything(seed)
     model, _ = exact.train_proven(layers, seed, cell, device)
     return {"adder": plain_adder(model)}
 
 
 def decide_adder(adder, progress):
-    """What `exact.decide` says of an adder: the fields of its `Decision`, and it in words,
-    "decided"."""
+    """What `exact.decide` says of an adder: the fields of its `Decision`, in words as "decided"."""
     decision = exact.decide(pt.adder_of(**adder))
     return decision._asdict() | {"decided": str(decision)}
 

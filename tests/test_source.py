@@ -1,6 +1,7 @@
 """A tiny run of everything; what is run again and what stays; constants, checked; the report's
 lines."""
 
+import functools
 import json
 import shutil
 import subprocess
@@ -308,6 +309,7 @@ def test_each_part_runs_by_itself(tiny):
         ({"ONLY": "gpu"}, "ONLY must be a list of names, got 'gpu'"),
         ({"SLOW": ["prof"]}, "SLOW may name .*, got 'prof'"),
         ({"EXPERIMENTS": {"proof": compare(SMALL, [0])}}, "EXPERIMENTS: .* got 'proof'"),
+        ({"EXPERIMENTS": {"decided": compare(SMALL, [0])}}, "EXPERIMENTS: .* got 'decided'"),
         ({"EXPERIMENTS": {"../x": compare(SMALL, [0])}}, "EXPERIMENTS: .* got '../x'"),
         ({"EXPERIMENTS": {"x": SMALL}}, "EXPERIMENTS: 'x' must be made by compare"),
     ],
@@ -316,6 +318,14 @@ def test_a_bad_constant_is_named_before_any_work(constants, message, tiny, monke
     tiny(**constants)
     monkeypatch.setattr(source, "open_pool", lambda **_: pytest.fail("work has begun"))
     with pytest.raises(ValueError, match=message):
+        source.main()
+
+
+def test_a_cell_that_cannot_be_proven_is_named_before_any_work(tiny, monkeypatch):
+    monkeypatch.setitem(pt.CELLS, "ReLU", functools.partial(torch.nn.RNN, nonlinearity="relu"))
+    tiny(PROVEN_SEEDS={"ReLU": {1: [0]}})
+    monkeypatch.setattr(source, "open_pool", lambda **_: pytest.fail("work has begun"))
+    with pytest.raises(ValueError, match="cell ReLU has no interval step"):
         source.main()
 
 
