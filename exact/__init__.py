@@ -7,7 +7,7 @@ import pt
 from exact.certificate import save_certificate
 from exact.proof import prove, train_proven
 from exact.provable import CannotProve, check_provable
-from exact.refute import WIDTHS, refute
+from exact.refute import WIDTHS, count_digits, refute
 
 __all__ = [
     "CannotProve",
@@ -93,7 +93,7 @@ def describe_wrong(model, pair, margin=None):
     return Decision(
         verdict="wrong",
         pair=pair,
-        digits=len(str(max(pair))),
+        digits=count_digits(pair),
         answer=answer,
         share=100.0 ** -(place + 1),
         margin=margin,

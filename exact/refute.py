@@ -3,8 +3,12 @@
 An adder reads from the right, and what it says at position t depends on the first t digits alone.
 So a wrong digit there condemns every pair of numbers that ends in those digits: at least one random
 pair in 100^t. A beam search goes by positions: from the zero state all 100 pairs of digits, from
-each state that it holds on to all 100 again. It holds on to those of least margin, the right
-digit's logit less the best other's, half of them for each carry.
+each state that it holds on to all 100 again. It holds on to those that are nearest to forgetting
+their carry, half of them for each carry: where the margin, the right digit's logit less the best
+other's, is least after one more pair of digits that sum to nine.
+
+The first counterexample is seldom the shortest. So the search goes on below its length, with as
+wide a beam as `STATES` states allow, again and again until it comes to nothing.
 """
 
 import math
@@ -15,8 +19,11 @@ import torch
 import pt
 from data import check_at_least
 
-WIDTHS = 100, 400, 2000, 10_000  # states that a search holds on to, one after the other
-PIECE = 2**16  # steps from states that are taken at a time
+WIDTHS = 20, 200, 2000  # states that a search holds on to, one after the other
+STATES = 200  # in all that each search for a shorter counterexample holds on to, and 100 at first
+NINES = 27, 72  # steps (see below) by digits that sum to nine: what comes out is the carry alone
+ZEROS = 0  # the step by two zeros: `pt.add` reads it on top of a pair
+PIECE = 2**15  # steps from states that are taken at a time
 MOST_CHECKED = 100  # pairs that are added again, at each position, to see whether they go wrong
 
 
@@ -32,33 +39,52 @@ class Beam(NamedTuple):
 def refute(model, digits=12, widths=WIDTHS):
     """Search for a counterexample: (number_1, number_2), a pair that `model` adds wrong, or None.
 
-    None proves nothing. The search ends at the first wrong digit, or after `digits` positions;
-    `widths` are the numbers of states to hold on to, each tried if the one before came to nothing.
-    Always the same answer, checked by `pt.add` against Python's integers. Raises ValueError for a
-    bad number of digits.
+    None proves nothing. Both numbers have at most `digits` digits; `widths` are the numbers of
+    states to hold on to, each tried if the one before came to nothing. The pair is nearly the
+    shortest: none of one or two digits is passed over, and no longer one that `STATES` states lead
+    to. Always the same answer, checked by `pt.add` against Python's integers. Raises ValueError for
+    a bad number of digits.
     """
     check_at_least("digits", digits, 1)
     model.eval()
     for width in widths:
         counterexample = search(model, digits, width)
         if counterexample:
-            return counterexample
+            return shorten(model, counterexample)
     return None
 
 
+def shorten(model, counterexample):
+    """The counterexample given, or the shortest that searches of `STATES` states lead to."""
+    while count_digits(counterexample) > 1:
+        digits = count_digits(counterexample) - 1
+        shorter = search(model, digits, max(2, STATES // digits))
+        if shorter is None:
+            break
+        counterexample = shorter
+    return counterexample
+
+
+def count_digits(pair):
+    """The digits of the longer one of two numbers."""
+    return len(str(max(pair)))
+
+
 def search(model, digits, width):
-    """`refute` with `width` states."""
+    """The first counterexample of at most `digits` digits that `width` states lead to, or None."""
     device = next(model.parameters()).device
     beam = Beam(None, torch.zeros(1, dtype=torch.long, device=device), [(0, 0)])
     for place in range(digits):
-        margin, carry = read_all_digits(model, beam)
+        margin, ahead, carry = read_all_digits(model, beam)
         order = torch.argsort(margin, stable=True)
         wrong = min(MOST_CHECKED, int((margin <= 0).sum()))
         suspects = prepend_digits(beam, order[:wrong], place)
-        counterexample = check_pairs(model, suspects, place)
+        counterexample = check_pairs(model, suspects, place, place + 1 < digits)
         if counterexample:
             return counterexample
-        best = [order[carry[order] == which][: width // 2] for which in (0, 1)]
+        order = torch.argsort(ahead, stable=True)
+        half = width // 2 if place else 100  # all after the first two digits: see `refute`
+        best = [order[carry[order] == which][:half] for which in (0, 1)]
         beam = narrow(model, beam, torch.cat(best), place)
     return None
 
@@ -67,14 +93,23 @@ def search(model, digits, width):
 
 
 def read_all_digits(model, beam):
-    """All 100 pairs of digits from each of n states: (margins, carries after), (100 n,) each."""
+    """All 100 pairs of digits from each of n states: (margins, margins ahead, carries after).
+
+    Each is (100 n,). A margin is the least of that at the two digits and that at zeros on top; one
+    ahead the least of those that follow where the next two digits sum to nine.
+    """
     margins = []
+    margins_ahead = []
     carries = []
     for steps in torch.arange(100 * len(beam.carry), device=beam.carry.device).split(PIECE):
-        margin, carry, _ = read_digits(model, beam, steps)
-        margins.append(margin)
+        margin, carry, hidden = read_digits(model, beam, steps)
+        after = Beam(hidden, carry, [])
+        states = 100 * torch.arange(len(steps), device=steps.device)
+        on_top, *ahead = (read_digits(model, after, states + by)[0] for by in (ZEROS, *NINES))
+        margins.append(torch.minimum(margin, on_top))
+        margins_ahead.append(torch.stack(ahead).amin(0))
         carries.append(carry)
-    return torch.cat(margins), torch.cat(carries)
+    return torch.cat(margins), torch.cat(margins_ahead), torch.cat(carries)
 
 
 def read_digits(model, beam, steps):
@@ -112,14 +147,14 @@ def narrow(model, beam, steps, place):
     return Beam(hidden, carry, prepend_digits(beam, steps, place))
 
 
-def check_pairs(model, pairs, place):
+def check_pairs(model, pairs, place, may_grow):
     """The first of `pairs` whose sum is wrong, or None.
 
-    Each is tried as it is, and with a one in front: zeros on top may go unread by `pt.add`; another
-    digit there does not.
+    Zeros on top may go unread by `pt.add`; another digit there does not. So where none is wrong as
+    it is, and if they `may_grow`, each is tried with a one in front.
     """
-    for number_1, number_2 in pairs:
-        for on_top in (0, 10 ** (place + 1)):
+    for on_top in (0, 10 ** (place + 1)) if may_grow else (0,):
+        for number_1, number_2 in pairs:
             longer = number_1 + on_top
             if pt.add(model, longer, number_2) != longer + number_2:
                 return longer, number_2

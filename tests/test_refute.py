@@ -3,16 +3,21 @@
 import copy
 import math
 import random
+import sys
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from adders import PROVEN, adder_trained_on_uniform_pairs, proven_adder
 from torch import nn
 
+import data
 import exact
 import pt
 from exact import Decision, decide, refute
+
+search_module = sys.modules["exact.refute"]  # by its name in `exact` it is a function
 
 
 @pytest.fixture(scope="module", params=PROVEN, ids="{0[2]}-{0[0]}".format)
@@ -44,12 +49,13 @@ def test_an_adder_trained_as_the_reports_is_wrong_on_a_short_pair(cell, layers, 
     decision = decide(model)
     assert decision.verdict == "wrong" and decision.pair == (number_1, number_2)
     assert decision.digits == max(len(str(number_1)), len(str(number_2)))
+    assert least_digits_by_trial(model, min(2, decision.digits - 1)) is None
 
 
 def test_nothing_is_found_against_a_proven_adder(proven):
     model, proved = proven
-    assert refute(model, digits=8, widths=(1000,)) is None
-    decision = decide(model)  # which looks with 100 states, at 12 digits
+    assert refute(model, digits=8, widths=(200,)) is None
+    decision = decide(model)  # which looks with 20 states, at 12 digits
     assert decision == Decision("proven", margin=proved.margin)
     assert decision.pair is None and decision.margin > 0
 
@@ -81,30 +87,157 @@ def test_a_wrong_digit_condemns_every_pair_that_ends_so():
         assert pt.add(model, number_1, number_2) % end != (number_1 + number_2) % end
 
 
-class Hidden(nn.Module):
-    """Adds as on paper, but after 61 + 41 its third digit is one too many."""
+# --- Adders with planted faults. Their states are what they have seen, and nothing looks suspicious
+# before it is wrong: of equal margins the search takes the first steps, 0 + 0, 0 + 1 and so on.
 
-    def __init__(self):
+
+class Planted(nn.Module):
+    """Adds as on paper, but one too many where `is_wrong` says so.
+
+    `remember(place, digit, digit, seen)` is what it has seen after two digits, an integer, 0 before
+    the first; `is_wrong` takes the same. Both work on tensors (batch,).
+    """
+
+    def __init__(self, remember, is_wrong):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
+        self.remember = remember
+        self.is_wrong = is_wrong
 
     def read(self, num1, num2, hidden=None):
-        hidden = torch.zeros(1, len(num1), 2, dtype=torch.long) if hidden is None else hidden
-        carry, seen = hidden[0].unbind(-1)
+        hidden = torch.zeros(1, len(num1), 3, dtype=torch.long) if hidden is None else hidden
+        carry, seen, place = hidden[0].unbind(-1)
         digits = []
         for a, b in zip(num1.T, num2.T, strict=True):
-            digits.append((a + b + carry + (seen == 2)) % 10)
-            at_last = torch.where((a == 6) & (b == 4) & (seen == 1), 2, 0)
-            seen = torch.where((a == 1) & (b == 1), 1, at_last)
+            digits.append((a + b + carry + self.is_wrong(place, a, b, seen)) % 10)
+            seen = self.remember(place, a, b, seen)
             carry = (a + b + carry) // 10
+            place = place + 1
         logits = nn.functional.one_hot(torch.stack(digits, 1), 10).float()
-        return logits, torch.stack((carry, seen), -1)[None]
+        return logits, torch.stack((carry, seen, place), -1)[None]
 
 
-def test_a_fault_that_hides_in_wide_beams_is_found_where_the_search_keeps_every_state():
-    number_1, number_2 = refute(Hidden())
-    assert (number_1 % 100, number_2 % 100) == (61, 41) and max(number_1, number_2) < 10**4
-    assert refute(Hidden(), digits=2) is None
+def at(place, a, b, seen, *state):
+    """Where `state`, (places, digits, digits, seen), is this one."""
+    places, digits_1, digits_2, have_seen = state
+    return (places == place) & (digits_1 == a) & (digits_2 == b) & (have_seen == seen)
+
+
+def test_a_fault_that_hides_is_found_where_the_search_keeps_every_state():
+    # 561 + 41 alone is wrong, in its third digit
+    def remember(*state):
+        return 1 * at(0, 1, 1, 0, *state) + 2 * at(1, 6, 4, 1, *state)
+
+    def is_wrong(*state):
+        return at(2, 5, 0, 2, *state)
+
+    model = Planted(remember, is_wrong)
+    assert refute(model) == (561, 41)
+    assert refute(model, digits=2) is None
+    assert refute(model, widths=(20, 200)) is None, "hidden from narrow beams"
+
+
+def test_a_fault_after_zeros_needs_another_digit_on_top():
+    # after 7 + 7 and two zeros all is wrong: as 14 has no such digit, 7 + 7 itself is not
+    def remember(*state):
+        return 1 * at(0, 7, 7, 0, *state) + 2 * at(1, 0, 0, 1, *state)
+
+    def is_wrong(place, a, b, seen):
+        return seen == 2
+
+    model = Planted(remember, is_wrong)
+    assert pt.add(model, 7, 7) == 14
+    number_1, number_2 = refute(model)
+    assert (number_1 % 100, number_2 % 100) == (7, 7) and 99 < max(number_1, number_2) < 1000
+    assert pt.add(model, number_1, number_2) != number_1 + number_2
+    assert refute(model, digits=2) is None, "as two digits are no three"
+
+
+@pytest.mark.parametrize(
+    ("states", "digits", "pair"),
+    [(0, 5, None), (160, 5, None), (176, 4, (120, 1120)), (200, 3, (530, 20))],
+)
+def test_wider_beams_look_on_below_the_length_that_was_found(states, digits, pair, monkeypatch):
+    # All pairs of five digits are wrong, which is seen at once. Of those of four digits it is those
+    # that end in 120 + 120: 2 + 2 is the 22nd step after 0 + 0 that carries nothing, so the search
+    # has to hold on to 44 states, 22 of each carry. Of those of three it is 530 + 20: 3 + 2 is the
+    # 30th, so 60 states.
+    def remember(*state):
+        after_two = 2 * at(1, 2, 2, 1, *state) + 3 * at(1, 3, 2, 1, *state)
+        return 1 * at(0, 0, 0, 0, *state) + after_two + 4 * at(2, 1, 1, 2, *state)
+
+    def is_wrong(place, a, b, seen):
+        of_four = (seen == 4) & (a + b > 0)
+        of_three = at(2, 5, 0, 3, place, a, b, seen)
+        return of_four | of_three | (place >= 5)
+
+    monkeypatch.setattr(search_module, "STATES", states)
+    model = Planted(remember, is_wrong)
+    shortest = refute(model)
+    assert len(str(max(shortest))) == digits and pair in (None, shortest)
+    assert pt.add(model, *shortest) != sum(shortest)
+
+
+# --- Adders that are tried on all pairs.
+
+
+class Leaky(nn.Module):
+    """Adds in real numbers: each pair of digits is read a little wrong, and the carry leaks.
+
+    The one unit of its state is the carry, between 0 and 1.
+    """
+
+    def __init__(self, slope, noise, seed):
+        super().__init__()
+        draws = torch.Generator().manual_seed(seed)
+        digits = torch.arange(10.0)
+        of_pairs = digits[:, None] + digits + noise * torch.randn(10, 10, generator=draws)
+        self.of_pairs = nn.Parameter(of_pairs)
+        self.slope = slope
+
+    def read(self, num1, num2, hidden=None):
+        carry = torch.zeros(len(num1)) if hidden is None else hidden[0]
+        totals = []
+        for a, b in zip(num1.T, num2.T, strict=True):
+            totals.append(self.of_pairs[a, b] + carry)
+            carry = torch.sigmoid(self.slope * (totals[-1] - 9.5))
+        off = torch.stack(totals, 1)[..., None] - torch.arange(20.0)
+        return -off.square().unflatten(-1, (2, 10)).amin(-2), carry[None]
+
+
+def least_digits_by_trial(model, most):
+    """The fewest digits of a pair that `model` adds wrong, by trying all pairs; None above `most`.
+
+    `pt.add` reads a zero on top of a pair's digits.
+    """
+    for digits in range(1, most + 1):
+        numbers = np.arange(10**digits)
+        digits_2 = data.to_digits("numbers", numbers, digits + 1)
+        for number_1 in numbers:
+            digits_1 = data.to_digits("numbers", [number_1], digits + 1).repeat(len(numbers), 0)
+            sums = data.to_digits("sums", numbers + number_1, digits + 1)
+            if (pt.add_digits(model, digits_1, digits_2) != sums).any():
+                return digits
+    return None
+
+
+@pytest.mark.parametrize(
+    ("slope", "noise", "seed", "least"),
+    [
+        (3.5, 0.12, 5, 1),
+        (3.5, 0.12, 0, 2),
+        (3.5, 0.08, 0, 2),
+        (3.5, 0.08, 2, 3),
+        (3.5, 0.05, 0, 3),
+        (4.0, 0.08, 0, 3),
+        (3.5, 0.05, 3, None),
+    ],
+)
+def test_the_counterexample_is_the_shortest_of_all_pairs(slope, noise, seed, least):
+    model = Leaky(slope, noise, seed)
+    assert least_digits_by_trial(model, 3) == least
+    digits = len(str(max(refute(model))))
+    assert digits == (least or 4), "of four digits there is one, though not all pairs were tried"
 
 
 @pytest.mark.parametrize("digits", [0, "3"])
@@ -225,7 +358,7 @@ def test_a_broken_digit_of_another_cell_is_found_after_the_proof_was_refused(mon
     monkeypatch.setattr(exact, "refute", blind_at_first)
     decision = decide(model)
     assert decision.verdict == "wrong" and decision.answer % 10 == 7
-    assert searches == [(100,), (400, 2000, 10_000)]
+    assert searches == [(20,), (200, 2000)]
     assert decision.margin is None and decision.reason is None
 
 
