@@ -30,7 +30,7 @@ largest total, 19, is off by 0.0091 after it was made small and large again.
 
 **Why the nearest digit wins.** 2 d y - d^2 is y^2 - (y - d)^2, and y^2 is the same for all digits.
 If y is the right digit but for e, the logit of that digit is above those of its neighbours by
-1 - 2 e or 1 + 2 e: by 0.98 in every step. `prove` allows for rounding, where the division by s
+1 - 2 e or 1 + 2 e: by 0.98 at least. `prove` allows for rounding, where the division by s
 makes an error of float32 500 times as large, and is left with 0.975.
 """
 
