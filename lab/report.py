@@ -616,8 +616,8 @@ def headline_of_one(variant, level):
     reached = sum(step < math.inf for step in steps)
     headline = f"{level} is reached by {reached} of {say_seeds(len(steps))}"
     if reached:
-        headline += f", first at step {say_step(statistics.median(steps))}"
-        headline += f" (median; {say_step(min(steps))} to {say_step(max(steps))})"
+        headline += f", median step {say_step(statistics.median(steps))}"
+        headline += f" ({say_step(min(steps))} to {say_step(max(steps))})"
     if variant["report"]:
         headline += f"; by the report's at step {say_step(report_step(variant, level))}"
     return headline
