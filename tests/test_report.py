@@ -185,6 +185,10 @@ def test_what_is_seen_is_said_with_its_numbers():
     fall = "that of 0.0125 falls to 0 at step 210 and is back at 0.98 at step 240"
     saying_so = [name for name, said in report.REPORT.items() if "falls" in said["says"]]
     assert saying_so == ["lr-fine"] and report.REPORT["lr-fine"]["says"].endswith(fall)
+    falling = {"accuracy": [[0, 0.0], [10, 0.9], [20, 0.1], [30, 0.5], [40, 0.9]]}
+    assert report.find_fall(falling) == ([20, 0.1], [40, 0.9])
+    assert report.find_fall({"accuracy": [[0, 0.0], [10, 0.9], [20, 0.11], [30, 0.9]]}) is None
+    assert report.find_fall({"accuracy": [[0, 0.0], [10, 0.9], [20, 0.0]]}) is None
 
 
 def test_hidden_points_give_no_first_step():
@@ -461,7 +465,10 @@ def test_the_share_of_a_curve_within_our_range():
     # A loss that is not to be trusted counts in no share; nor does a step that a run lacks.
     curve = report.REPORT["final-model"]["curves"][None]
     described = report.describe_curve(curve, runs)
-    assert min(value for _, value in described["loss"]) >= 0.03 > min(v for _, v in curve["loss"])
+    assert described["loss"] == [[step, loss] for step, loss in curve["loss"] if loss >= 0.03]
+    assert 0.029 in dict(report.REPORT["task-1"]["curves"][None]["loss"]).values()
+    of_task_1 = report.describe_curve(report.REPORT["task-1"]["curves"][None], runs)
+    assert of_task_1["loss"][-1] == [360, 0.033], "from there on it is below"
     # Its accuracies 0, 0, 0.05, 0.78 are within once; our losses, all 1.0, are never near.
     assert described["share"] == {"loss": 0.0, "accuracy": 1 / 4}
     assert report.share_within([[40, 0.6]], runs, "accuracy") is None
@@ -474,6 +481,7 @@ def test_a_run_that_stopped_early_counts_as_correct_from_there_on():
     ended = run([0.0, 1.0, 0.99])
     assert report.value_at(stopped, "accuracy", 1990) == 1.0
     assert report.value_at(stopped, "loss", 1990) is None
+    assert report.value_at(stopped, "accuracy", 5) is None
     assert report.value_at(broken, "accuracy", 1990) is None
     assert report.value_at(ended, "accuracy", 1990) is None
     assert report.value_at(run([]), "accuracy", 0) is None
@@ -528,6 +536,9 @@ def test_only_the_reports_settings_get_a_verdict():
         assert described["claims"] == described["numbers"] == described["printed"] == []
         assert [variant["report"] for variant in described["variants"]] == [None] * 5
         assert described["verdict"] == report.NO_VERDICT and described["differences"] == [line]
+    both = experiment("rnn-layers", layers) + experiment("rnn-layers", layers, steps=600)
+    (line,) = report.differences("rnn-layers", both)
+    assert line == "steps is 500, 600, the report's is 500"
     fewer = experiment("rnn-layers", {1: runs, 2: runs})
     assert report.judge("rnn-layers", fewer) == []
     assert report.differences("rnn-layers", fewer) == ["layers is 1, 2, the report's is 1, 2, 3, 4"]
@@ -540,6 +551,8 @@ def test_the_longest_numbers_alone_may_stop_early():
             variants = experiment(name, {None: runs}, stop_after_perfect=stop)
             same = stop is None or (name == "5000-digits" and stop == 20)
             assert (report.differences(name, variants) == []) == same
+    variants = experiment("5000-digits", {None: runs}, batch_size=20)
+    assert report.differences("5000-digits", variants) == ["batch_size is 20, the report's is 100"]
 
 
 def test_all_digits_of_a_learning_rate_count():
@@ -714,7 +727,7 @@ def test_runs_are_compared_with_those_of_the_published_code():
     assert compare([same]) == equal
     shorter = run(first["accuracy"][:30], loss=first["loss"][:30])
     assert compare([shorter, same]) == equal, "once, at the longest"
-    assert compare([shorter])["evaluations"] == 30
+    assert compare([shorter], stop_after_perfect=20)["evaluations"] == 30
     off = run([0.5] + first["accuracy"][1:], loss=first["loss"][:-1] + [first["loss"][-1] + 0.25])
     compared = compare([off])
     assert compared["equal"] == 49 and compared["largest_loss_difference"] == pytest.approx(0.25)
