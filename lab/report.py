@@ -788,16 +788,10 @@ def count_decided(results):
     "perfect": the accuracy was 1.0 at the last evaluation; None for an adder that was trained for
     the proof, whose accuracy was never evaluated. None where there are no adders.
     """
-    groups = []
-    seen = set()
-    for name, experiment in results["experiments"].items():
-        adders = []
-        for variant, run in each_run(experiment):
-            identity = json.dumps(variant["settings"] | {"seed": run["seed"]}, sort_keys=True)
-            if identity not in seen:
-                seen.add(identity)
-                adders.append(decided_adder(run, run["accuracy"][-1:] == [1.0]))
-        groups.append({"name": name, "adders": adders})
+    by_experiment = {name: [] for name in results["experiments"]}
+    for name, run in each_adder(results):
+        by_experiment[name].append(decided_adder(run, is_perfect(run)))
+    groups = [{"name": name, "adders": adders} for name, adders in by_experiment.items()]
     of_cells = {}
     for group in results.get("proof", {}).get("groups", []):
         adders = [decided_adder(run, None) for run in group["runs"]]
@@ -823,11 +817,32 @@ def count_decided(results):
     }
 
 
+def each_adder(results):
+    """(name of an experiment, run) for each adder of the experiments, each adder once."""
+    seen = set()
+    for name, experiment in results["experiments"].items():
+        for variant, run in each_run(experiment):
+            identity = json.dumps(variant["settings"] | {"seed": run["seed"]}, sort_keys=True)
+            if identity not in seen:
+                seen.add(identity)
+                yield name, run
+
+
 def each_run(experiment):
     """(variant, run) for each run of an experiment."""
     for variant in experiment["variants"]:
         for run in variant["runs"]:
             yield variant, run
+
+
+def is_perfect(run):
+    """Whether an adder ends at 100%: its accuracy at the last evaluation."""
+    return run["accuracy"][-1:] == [1.0]
+
+
+def list_perfect(results):
+    """The runs whose adders end at 100%, each adder once."""
+    return [run for _, run in each_adder(results) if is_perfect(run)]
 
 
 def decided_adder(run, perfect):
