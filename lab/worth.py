@@ -17,8 +17,8 @@ import pt
 
 SEED = 1_000_003  # of all fresh pairs here: far from the seeds that adders are trained with
 DIGITLEN = 10  # digits of the numbers whose sums are counted
-BATCH = 1000  # pairs that are added at a time; of 500 to 10,000 none was faster
-LEVEL = 0.95  # of the interval of a share
+BATCH = 1000  # pairs that are added at a time: 500 to 5000 take about the same time, 10,000 more
+CONFIDENCE = 0.95  # of the interval of a share
 GOOD = 0.995  # accuracy from which a length counts as added
 
 FROM_NOWHERE = "carry from nowhere"
@@ -75,7 +75,7 @@ def binomial_interval(wrong, pairs):
     data.check_at_least("wrong", wrong, 0)
     if wrong > pairs:
         raise ValueError(f"wrong must be at most pairs={pairs}, got {wrong}")
-    tail = (1 - LEVEL) / 2
+    tail = (1 - CONFIDENCE) / 2
     low = share_with_tail(wrong - 1, pairs, 1 - tail) if wrong else 0.0
     high = share_with_tail(wrong, pairs, tail) if wrong < pairs else 1.0
     return [1e6 * low, 1e6 * high]
@@ -316,12 +316,11 @@ def test_lengths_of(model, lengths, count, progress):
     return {"lengths": list(lengths), "accuracy": accuracy}
 
 
-def summarise_training_lengths(of_cells, lengths, at_length=None, seconds=None):
+def summarise_training_lengths(of_cells, lengths, others):
     """What the picture of training lengths reads.
 
     `of_cells` is {cell: {digits trained on: [(accuracies at `lengths`, seconds of training) one a
-    seed]}}. `seconds` are those of trainings to compare with, {what they are: seconds}, at
-    `at_length` digits.
+    seed]}}. `others` are trainings to compare the seconds with: {name: (digits, seconds)}.
 
     Returns {"picture": "little.png", "lengths", "cells": [{"cell", "trained": [{"digits", "seeds":
     how many, "mean", "least", "greatest": one accuracy a length, "seconds": the median}], "enough":
@@ -332,11 +331,11 @@ def summarise_training_lengths(of_cells, lengths, at_length=None, seconds=None):
     for cell, of_digits in of_cells.items():
         trained = [describe_trained(digits, runs) for digits, runs in sorted(of_digits.items())]
         cells.append({"cell": cell, "trained": trained, "enough": enough_digits(trained)})
-    others = [
-        {"name": name, "digits": at_length, "seconds": of_other}
-        for name, of_other in (seconds or {}).items()
+    listed = [
+        {"name": name, "digits": digits, "seconds": seconds}
+        for name, (digits, seconds) in others.items()
     ]
-    return {"picture": "little.png", "lengths": list(lengths), "cells": cells, "others": others}
+    return {"picture": "little.png", "lengths": list(lengths), "cells": cells, "others": listed}
 
 
 def describe_trained(digits, runs):
