@@ -310,7 +310,7 @@ def describe_run(adder):
     return {
         "seed": adder.seed,
         "steps": training["steps"],
-        "loss": [training["loss"][step - 1] for step in training["steps"]],
+        "loss": [training["loss"][step] for step in training["steps"]],
         "accuracy": training["accuracy"],
         "error": training["error"],
         "ms_per_step": training["ms_per_step"],

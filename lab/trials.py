@@ -71,7 +71,7 @@ class Settings:
     batch_size: int  # pairs of numbers in one step
     test_size: int  # fresh pairs for each evaluation of the accuracy
     eval_every: int  # steps from one evaluation to the next
-    pairs: str = "uniform"  # to train on: "uniform", as in the report, or "long-carry"
+    pairs: str = "uniform"  # to train on: "uniform", "course" or "long-carry", see data.py
     stop_after_perfect: int | None = None  # end after this many evaluations at 1.0 in a row
     seed: int = 0  # of the weights, of the pairs to train on and of those to test on
     device: str = "cpu"  # where it is trained: "cpu", "cuda", "cuda:1"
@@ -354,8 +354,7 @@ def time_step(digitlen, device, progress):
     device = torch.device(device)
     model = pt.Adder().to(device)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    numbers = data.gen_data_batch(100, 0, 10**digitlen - 1)
-    batch = pt.to_tensors(data.prepare_batch(*numbers, maxlen=digitlen + 1), device)
+    batch = pt.to_tensors(data.draw_training_pairs(100, digitlen), device)
     ms = []
     for _ in range(4):
         began = time.perf_counter()

@@ -205,7 +205,7 @@ def test_another_thread_that_draws_changes_nothing():
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_says_why():
     result = train_adder(replace(TINY, lr=1e38), quiet)
-    step = len(result["loss"]) + 1
+    step = len(result["loss"])
     assert f"at step {step} (RNN, learning rate 1e+38)" in result["error"]
     assert "lower learning rate" in result["error"]
     assert np.isfinite(result["loss"]).all()
@@ -215,8 +215,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_says_why():
 def test_progress_is_told_every_50_steps():
     told = []
     train_adder(replace(TINY, steps=110), lambda share, line: told.append((share, line)))
-    assert [share for share, _ in told] == pytest.approx([50 / 110, 50 / 110, 100 / 110, 100 / 110])
-    assert [line.split()[0] for _, line in told] == ["step", "accuracy", "step", "accuracy"]
+    steps = [1, 1, 51, 51, 101, 101]  # made when step 0, 50 and 100 are evaluated
+    assert [share for share, _ in told] == pytest.approx([step / 110 for step in steps])
+    assert [line.split()[0] for _, line in told] == ["step", "accuracy"] * 3
 
 
 def test_an_adder_for_the_proof_is_proven_when_it_is_decided():
