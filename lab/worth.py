@@ -46,23 +46,13 @@ def count_wrong_sums(model, pairs, progress):
     wrong = 0
     seconds = 0.0
     for begin in range(0, pairs, BATCH):
-        digits_1, digits_2, sums = draw_test_pairs(min(BATCH, pairs - begin), DIGITLEN)
+        digits_1, digits_2, sums = data.draw_test_pairs(min(BATCH, pairs - begin), DIGITLEN)
         began = time.perf_counter()
         answers = pt.add_digits(model, digits_1, digits_2)
         seconds += time.perf_counter() - began
         wrong += int((answers != sums).any(1).sum())
         progress(min(1.0, (begin + BATCH) / pairs), None)
     return {"pairs": pairs, "wrong": wrong, "pairs_per_second": pairs / seconds}
-
-
-def draw_test_pairs(batch_size, digitlen):
-    """Fresh pairs of the report's test range, 5 * 10^(digitlen-1) + 1 to 10^digitlen - 1.
-
-    Returns three int64 arrays (batch_size, digitlen + 1), the digits of both numbers and of their
-    sums, least significant first.
-    """
-    numbers = data.gen_data_batch(batch_size, 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1)
-    return data.prepare_batch(*numbers, maxlen=digitlen + 1)
 
 
 def binomial_interval(wrong, pairs):
