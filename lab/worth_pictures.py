@@ -14,7 +14,8 @@ from lab.pictures import COLOURS
 BLUE, RED, GREEN, PINK, ORANGE = COLOURS[:5]
 BAND = 0.75  # decades that the dots without a wrong sum take
 COLUMN = 0.11  # decades from one of their columns to the next
-STACK = 5  # dots in a column of theirs
+COLUMNS = 6  # of theirs, at most
+STACK = 5  # dots in a column of theirs, if these are not too few
 ROW = 0.16  # rows from one dot to the next above or below it
 
 
@@ -52,12 +53,14 @@ def draw_errors(figure, errors):
 def draw_unseen(axes, left, y, adders, fewest):
     """The adders without a wrong sum: in columns, from the left."""
     unseen = [adder for adder in adders if not adder["wrong"]]
+    stack = max(STACK, math.ceil(len(unseen) / COLUMNS))
+    apart = min(ROW, 0.8 / stack)
     for number, adder in enumerate(unseen):
-        column = number // STACK
-        in_column = min(STACK, len(unseen) - STACK * column)
-        place = number % STACK - (in_column - 1) / 2
-        mark = mark_of(adder, fewest)
-        axes.plot(left + COLUMN * (column + 0.7), y + ROW * place, color=BLUE, **mark)
+        column, place = divmod(number, stack)
+        in_column = min(stack, len(unseen) - stack * column)
+        height = y + apart * (place - (in_column - 1) / 2)
+        across = left + COLUMN * (column + 0.7)
+        axes.plot(across, height, color=BLUE, **mark_of(adder, fewest))
 
 
 def draw_seen(axes, least, y, adders, fewest):
