@@ -95,14 +95,15 @@ EXPERIMENTS = {
     "final-model": compare(FINAL_MODEL, SEEDS),
     "pt-main": compare(replace(SIMPLE, digitlen=100), SEEDS[:5]),
     "long-carry": compare(LONG_CARRY, SEEDS[:3]),
-    # What else the report's course asked for. The learning rates of SGD were chosen on the seeds
-    # 100 to 102, the best of 0.1, 0.3, 1, 3 and, with momentum, of 0.03, 0.1, 0.3, 1.
+    # What others made of the same course's question. The learning rates were chosen on the seeds
+    # 100 to 102, those whose median is first at 0.9: of SGD's 0.1, 0.3, 1, 3, with momentum of
+    # 0.03, 0.1, 0.3, 1, of Adam's 0.001, 0.003, 0.01, 0.03.
     "hidden-units": compare(SIMPLE, SEEDS[:3], hidden=[8, 16, 32, 64]),
     "optimizers": compare_settings(
         {
             "SGD": replace(SIMPLE, optimizer="SGD", lr=1.0),
-            "SGD, momentum": replace(SIMPLE, optimizer="SGD", momentum=0.9, lr=0.1),
-            "Adam": SIMPLE,
+            "SGD, momentum": replace(SIMPLE, optimizer="SGD", momentum=0.9, lr=1.0),
+            "Adam": replace(SIMPLE, lr=0.01),
         },
         SEEDS[:3],
     ),
@@ -453,7 +454,7 @@ def submit_worth(pool):
             if name in EXPERIMENTS:
                 groups[name] = collect_adders(pool, name, trials.get_perfect_adder)
         submitted.append(submit_errors(pool, "errors_in_a_million", groups, MANY_PAIRS))
-    if is_wanted("memory"):
+    if is_wanted("memory") and (REMEMBERING or PROVEN_SEEDS):
         submitted.append(submit_memory(pool, group_remembering(pool), MEMORY))
     for name, cells in {"little": ["RNN"], "little_gated": ["GRU", "LSTM"]}.items():
         if is_wanted(name) and LITTLE_DIGITS:

@@ -34,8 +34,11 @@ def count_wrong(adder, pairs, progress):
     """How many sums of `pairs` fresh 10-digit pairs of the test range an adder gets wrong.
 
     The pairs are the same for all adders; fewer of them are the first of more, in whole thousands.
-    Returns {"pairs", "wrong", "pairs_per_second": of adding alone, on one thread}.
+    Returns {"pairs", "wrong", "pairs_per_second": of adding alone, on one thread}; all 0 where there
+    is no adder, None.
     """
+    if adder is None:
+        return {"pairs": 0, "wrong": 0, "pairs_per_second": 0.0}
     return count_wrong_sums(pt.adder_of(**adder), pairs, progress)
 
 
@@ -96,8 +99,9 @@ def summarise_errors(groups):
 
     Returns {"picture": "errors.png", "groups": [{"name", "adders": [{"pairs", "wrong",
     "per_million", "interval": its ends in a million}]}], "adders": how many, "none_seen": how many
-    of them without a wrong sum, "most": the greatest wrong in a million, "pairs_per_second": the
-    median}. None where there are no adders.
+    of them without a wrong sum, "none_seen_below": what these are below, in a million (the upper end
+    of the interval, at the fewest pairs), "most": the greatest wrong in a million,
+    "pairs_per_second": the median}. None where there are no adders.
     """
     counts = [count for of_group in groups.values() for count in of_group]
     if not counts:
@@ -111,6 +115,7 @@ def summarise_errors(groups):
         "groups": listed,
         "adders": len(counts),
         "none_seen": sum(count["wrong"] == 0 for count in counts),
+        "none_seen_below": binomial_interval(0, min(count["pairs"] for count in counts))[1],
         "most": max(1e6 * count["wrong"] / count["pairs"] for count in counts),
         "pairs_per_second": statistics.median(count["pairs_per_second"] for count in counts),
     }
