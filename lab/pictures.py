@@ -264,8 +264,8 @@ def draw_number(axes, number, scale, left, y):
     unit = number["unit"]
     axes.plot([left, left + scale.end], [y, y], color="0.85", linewidth=0.8, zorder=1)
     ours = [left + scale.place(scaled(value, unit)) for value in number["ours"]]
-    axes.plot([min(ours), max(ours)], [y, y], color=BLUE, linewidth=0.8, zorder=1)
-    style = {"color": BLUE, "alpha": 0.45, "markersize": 4, "markeredgewidth": 0}
+    axes.plot([min(ours), max(ours)], [y, y], color="0.5", linewidth=0.8, zorder=1)
+    style = {"color": "0.2", "alpha": 0.45, "markersize": 4, "markeredgewidth": 0}
     axes.plot(ours, [y] * len(ours), "o", **style)
     reports = left + scale.place(scaled(number["reports"], unit))
     colour = PLACES[number["place"]]
@@ -296,8 +296,8 @@ def say_verdict(line):
 def draw_experiment(figure, experiment):
     """A panel of curves for each variant, loss above accuracy, and a strip of their first steps.
 
-    Ours is blue: a thin line or a dot for each seed, a wide line or a bar for their median. The
-    report's own run is black.
+    A thin blue line or a dot is one of our seeds, a wide orange line or a bar their median; the
+    report's own run is black, and a red cross a run that broke off.
     """
     by_rate = experiment["compared"] == ["lr"]
     variants = list(experiment["variants"])
@@ -755,13 +755,13 @@ def label_axes(loss_axes, accuracy_axes):
 def draw_run(curves, path=None):
     """The curves of one training, saved as PNG to `path`, or shown where it is None.
 
-    `curves` has "loss", one a step, and "accuracy", one for each of "steps".
+    `curves` has "loss", one a step from step 0 on, and "accuracy", one for each of "steps".
     """
     with matplotlib.rc_context(STYLE):
         figure = pyplot.figure(figsize=(10, 4), dpi=100, layout="constrained")
         loss_axes, accuracy_axes = figure.subplots(1, 2)
         label_axes(loss_axes, accuracy_axes)
-        loss_axes.plot(range(1, len(curves["loss"]) + 1), curves["loss"])
+        loss_axes.plot(range(len(curves["loss"])), curves["loss"])
         accuracy_axes.plot(curves["steps"], curves["accuracy"])
         if path:
             figure.savefig(path)

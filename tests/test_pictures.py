@@ -447,7 +447,15 @@ def test_no_text_leaves_the_frame_and_no_two_overlap():
                 assert text == other or not box.overlaps(other_box), (text, other)
 
 
-def test_a_run_of_ones_own_is_saved(tmp_path):
-    curves = {"loss": [2.0, 1.0, 0.5], "steps": [1, 3], "accuracy": [0.0, 1.0]}
+def test_a_run_of_ones_own_is_saved_and_its_steps_count_from_0(tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr(pictures.pyplot, "close", closed.append)
+    curves = {"loss": [2.0, 1.0, 0.5], "steps": [0, 2], "accuracy": [0.0, 1.0]}
     pictures.draw_run(curves, tmp_path / "run.png")
     assert png_size(tmp_path / "run.png") == (1500, 600)
+    monkeypatch.undo()
+    (figure,) = closed
+    loss, accuracy = figure.axes
+    assert points_of(loss) == [[0, 2.0], [1, 1.0], [2, 0.5]]
+    assert points_of(accuracy) == [[0, 0.0], [2, 1.0]]
+    pictures.pyplot.close(figure)
