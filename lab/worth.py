@@ -34,8 +34,8 @@ def count_wrong(adder, pairs, progress):
     """How many sums of `pairs` fresh 10-digit pairs of the test range an adder gets wrong.
 
     The pairs are the same for all adders; fewer of them are the first of more, in whole thousands.
-    Returns {"pairs", "wrong", "pairs_per_second": of adding alone, on one thread}; all 0 where there
-    is no adder, None.
+    Returns {"pairs", "wrong", "pairs_per_second": of adding alone, on one thread}; all are 0 where
+    there is no adder, None.
     """
     if adder is None:
         return {"pairs": 0, "wrong": 0, "pairs_per_second": 0.0}
@@ -99,8 +99,8 @@ def summarise_errors(groups):
 
     Returns {"picture": "errors.png", "groups": [{"name", "adders": [{"pairs", "wrong",
     "per_million", "interval": its ends in a million}]}], "adders": how many, "none_seen": how many
-    of them without a wrong sum, "none_seen_below": what these are below, in a million (the upper end
-    of the interval, at the fewest pairs), "most": the greatest wrong in a million,
+    of them without a wrong sum, "none_seen_below": what these are below, in a million (the upper
+    end of the interval, at the fewest pairs), "most": the greatest wrong in a million,
     "pairs_per_second": the median}. None where there are no adders.
     """
     counts = [count for of_group in groups.values() for count in of_group]

@@ -1,6 +1,6 @@
 """What is drawn and what is taken away, against counts by hand."""
 
-import ast
+import shutil
 import struct
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import sample
 from matplotlib.figure import Figure
 
 from lab import pictures
+from lab.pictures import exact, experiments, style, verdicts
 
 
 def of_run(accuracy, error=None):
@@ -21,7 +22,7 @@ def of_run(accuracy, error=None):
 
 def drawing(function, part):
     """The figure that `function` draws of `part`, as `pictures.draw` would have it."""
-    with pictures.matplotlib.rc_context(pictures.STYLE):
+    with pictures.matplotlib.rc_context(style.STYLE):
         figure = Figure()
         function(figure, part)
         figure.draw_without_rendering()
@@ -105,17 +106,22 @@ def test_a_changed_value_draws_its_own_picture_and_no_other(drawn, tmp_path):
 def test_changed_code_draws_all_and_changed_docstrings_none(drawn, tmp_path, monkeypatch):
     results, _ = drawn
     tree = pictures.code()
-    text = Path(pictures.__file__).read_text(encoding="utf-8")
-    assert '"""Loss and accuracy of each' in text
-    other = tmp_path / "other.py"
-    monkeypatch.setattr(pictures, "__file__", str(other))
-    other.write_text(text.replace('"""Loss and accuracy of each', '# x\n    """Other words'))
+    folder = tmp_path / "pictures"
+    shutil.copytree(Path(pictures.__file__).parent, folder)
+    monkeypatch.setattr(pictures, "__file__", str(folder / "__init__.py"))
     assert pictures.code.__wrapped__() == tree
-    other.write_text(text.replace('"""The places of values', '"""Other words'))
-    assert pictures.code.__wrapped__() == tree
-    other.write_text(text.replace("linewidth=2.5", "linewidth=2.6"))
+    docstrings = {
+        "style.py": '"""The places of values',
+        "experiments.py": '"""Loss and accuracy of',
+    }
+    for name, docstring in docstrings.items():
+        changed = folder / name
+        text = changed.read_text(encoding="utf-8")
+        assert docstring in text
+        changed.write_text(text.replace(docstring, '"""Other words'), encoding="utf-8")
+        assert pictures.code.__wrapped__() == tree
+    changed.write_text(text.replace("linewidth=2.5", "linewidth=2.6"), encoding="utf-8")
     assert pictures.code.__wrapped__() != tree
-    assert ast.parse(other.read_text())
     monkeypatch.setattr(pictures, "code", lambda: "other code")
     part = results["gpu"]
     assert pictures.digest_of(part) != results["pictures"]["gpu.png"]
@@ -150,12 +156,12 @@ def test_a_proof_without_portraits_has_no_picture(tmp_path):
 
 def test_the_median_goes_as_far_as_all_runs_go_that_did_not_break_off():
     runs = [of_run([0.0, 1.0, 0.5]), of_run([0.0, 0.2, 0.4, 0.6]), of_run([0.6, None], error="nan")]
-    assert pictures.median_curve(runs, "accuracy") == [[0, 0.0], [10, 0.6], [20, 0.45]]
-    assert pictures.median_curve([of_run([], error="nan")], "accuracy") == []
+    assert experiments.median_curve(runs, "accuracy") == [[0, 0.0], [10, 0.6], [20, 0.45]]
+    assert experiments.median_curve([of_run([], error="nan")], "accuracy") == []
 
 
 def test_an_experiment_has_two_panels_a_variant_with_ours_and_the_report():
-    figure = drawing(pictures.draw_experiment, sample.compared_layers())
+    figure = drawing(experiments.draw_experiment, sample.compared_layers())
     loss, accuracy, loss_of_three, accuracy_of_three, _ = figure.axes
     assert [axes.get_title() for axes in (loss, loss_of_three)] == ["1 layer", "3 layers"]
     assert loss.get_yscale() == "log"
@@ -168,8 +174,8 @@ def test_an_experiment_has_two_panels_a_variant_with_ours_and_the_report():
     assert report[3] == [30, 0.95]
     assert np.isnan(report[2]).all()  # between them a point is missing
     assert {line.get_color() for line in accuracy_of_three.lines} == {
-        pictures.BLUE,
-        pictures.MEDIAN,
+        style.BLUE,
+        style.MEDIAN,
         "black",
     }
     assert {"2 seeds", "median", "the report"} <= set(words_of(figure))
@@ -181,7 +187,7 @@ def test_no_loss_of_a_figure_is_drawn_that_cannot_be_read_and_every_printed_one_
         "printed_loss": [[20, 0.02], [30, 0.004]],
         "printed_accuracy": [[30, 1.0]],
     }
-    loss, accuracy, *_ = drawing(pictures.draw_experiment, layers).axes
+    loss, accuracy, *_ = drawing(experiments.draw_experiment, layers).axes
     drawn_points = [point for point in points_of(loss, color="black", marker="o") if point[1] > 0]
     assert drawn_points == [[0, 2.3], [10, 0.5], [30, 0.04]]
     assert points_of(loss, marker="D") == [[20, 0.02], [30, 0.004]]
@@ -191,7 +197,7 @@ def test_no_loss_of_a_figure_is_drawn_that_cannot_be_read_and_every_printed_one_
 
 
 def test_an_experiment_of_ones_own_has_nothing_in_black():
-    figure = drawing(pictures.draw_experiment, sample.experiment("own"))
+    figure = drawing(experiments.draw_experiment, sample.experiment("own"))
     loss, accuracy, strip = figure.axes
     assert not [line for axes in figure.axes for line in axes.lines if line.get_color() == "black"]
     assert {"2 seeds", "median", "own: 0.9 at step 10 and 20"} <= set(words_of(figure))
@@ -206,8 +212,8 @@ def test_one_seed_is_its_own_median():
     (variant,) = own["variants"]
     variant["runs"] = variant["runs"][:1]
     variant["first"] = {at: steps[:1] for at, steps in variant["first"].items()}
-    figure = drawing(pictures.draw_experiment, own)
-    assert {line.get_color() for axes in figure.axes for line in axes.lines} == {pictures.BLUE}
+    figure = drawing(experiments.draw_experiment, own)
+    assert {line.get_color() for axes in figure.axes for line in axes.lines} == {style.BLUE}
     assert "our seed" in words_of(figure)
 
 
@@ -216,12 +222,12 @@ def test_an_early_end_leaves_no_flat_tail():
     runs = own["variants"][0]["runs"]
     for name in ("steps", "loss", "accuracy"):
         runs[0][name] = runs[0][name][:2]
-    _, accuracy, _ = drawing(pictures.draw_experiment, own).axes
+    _, accuracy, _ = drawing(experiments.draw_experiment, own).axes
     assert [line.get_xdata()[-1] for line in accuracy.lines] == [10, 30, 10]
 
 
 def test_the_strip_has_each_first_step_at_its_place():
-    *_, strip = drawing(pictures.draw_experiment, sample.compared_layers()).axes
+    *_, strip = drawing(experiments.draw_experiment, sample.compared_layers()).axes
     steps = ticks_of(strip.xaxis)
     never = steps.pop("never")
     (one, three) = (ticks_of(strip.yaxis)[name] for name in ("1 layer", "3 layers"))
@@ -243,7 +249,7 @@ def test_the_strip_has_each_first_step_at_its_place():
     # Two dots at the step of the diamond: above and below it.
     assert np.allclose([x for x, _ in of_ten], place(10))
     assert min(y for _, y in of_ten) < three < max(y for _, y in of_ten)
-    medians = points_of(strip, color=pictures.MEDIAN)
+    medians = points_of(strip, color=style.MEDIAN)
     assert np.allclose([x for x, _ in medians], [never, never, place(10), place(10)])
 
 
@@ -261,7 +267,7 @@ def test_no_dot_hides_another(compared):
     layers = with_seeds(sample.compared_layers(), first) | {"compared": compared}
     for variant, rate in zip(layers["variants"], (0.01, 0.0101), strict=True):
         variant["settings"] = variant["settings"] | {"lr": rate}
-    *_, strip = drawing(pictures.draw_experiment, layers).axes
+    *_, strip = drawing(experiments.draw_experiment, layers).axes
     (dots,) = (line for line in strip.lines if line.get_marker() == "o")
     diameter = dots.get_markersize() / 72
     places = [*dots.get_xydata(), *points_of(strip, marker="D")]
@@ -280,7 +286,7 @@ def test_learning_rates_stand_on_a_log_axis():
         settings = variant["settings"] | {"lr": rate}
         changes = {"label": f"lr {rate}", "first": first, "settings": settings}
         own["variants"].append(variant | changes)
-    *panels, strip = drawing(pictures.draw_experiment, own).axes
+    *panels, strip = drawing(experiments.draw_experiment, own).axes
     assert [axes.get_title() for axes in panels[::2]] == ["lr 0.001", "lr 0.01", "lr 0.1"]
     assert strip.get_xlabel() == "learning rate"
     assert strip.get_ylabel() == "first step at accuracy 0.9"
@@ -294,21 +300,21 @@ def test_learning_rates_stand_on_a_log_axis():
 
 
 def test_ticks_are_round_and_few():
-    assert pictures.choose_ticks(0, 500, 2) == [0, 250, 500]
-    assert pictures.choose_log_ticks(0.0005, 3) == pytest.approx([0.001, 0.01, 0.1, 1])
-    fine = pictures.choose_log_ticks(0.006, 0.0155)
+    assert style.choose_ticks(0, 500, 2) == [0, 250, 500]
+    assert style.choose_log_ticks(0.0005, 3) == pytest.approx([0.001, 0.01, 0.1, 1])
+    fine = style.choose_log_ticks(0.006, 0.0155)
     assert fine == pytest.approx([0.006, 0.007, 0.008, 0.009, 0.01, 0.0125, 0.015])
     for low, high in ((1e-12, 1e6), (0.9, 1.0), (1.02, 1.03), (2.1, 2.4)):
-        assert len(pictures.choose_log_ticks(low, high)) < 8
+        assert len(style.choose_log_ticks(low, high)) < 8
 
 
 def test_many_variants_have_as_many_colours():
     for count in (1, 7, 8, 30):
-        assert len({tuple(map(str, colour)) for colour in pictures.choose_colours(count)}) == count
+        assert len({tuple(map(str, colour)) for colour in style.choose_colours(count)}) == count
 
 
 def test_every_claim_is_a_line_with_a_mark_a_seed():
-    figure = drawing(pictures.draw_verdicts, sample.results()["verdicts"] | {"numbers": []})
+    figure = drawing(verdicts.draw_verdicts, sample.results()["verdicts"] | {"numbers": []})
     (axes,) = figure.axes
     title, *words = [text.get_text() for text in axes.texts]
     assert title.startswith("What the report says: a mark for each seed")
@@ -349,7 +355,7 @@ def test_every_number_shows_where_the_report_lies():
     ]
     verdicts = sample.results()["verdicts"]
     lines = [{"claim": "gpu: CUDA", "verdict": "not measured", "answers": []}]
-    figure = drawing(pictures.draw_verdicts, verdicts | {"lines": lines, "numbers": groups})
+    figure = drawing(verdicts.draw_verdicts, verdicts | {"lines": lines, "numbers": groups})
     (axes,) = figure.axes
     words = [text.get_text() for text in axes.texts]
     assert "none" not in words
@@ -368,8 +374,8 @@ def test_every_number_shows_where_the_report_lies():
         sides.append(int(min(ours) > x) - int(max(ours) < x))
     assert sides == [0, 1, -1, 0, 0, 1, -1]
     assert [line.get_color() for line in diamonds] == [
-        *(pictures.GREEN, pictures.BLUE, pictures.RED, pictures.GREEN),
-        *(pictures.GREEN, pictures.BLUE, pictures.RED),
+        *(style.GREEN, style.BLUE, style.RED, style.GREEN),
+        *(style.GREEN, style.BLUE, style.RED),
     ]
     # A loss's scale is logarithmic: 0.1 lies in the middle of 0.01 and 1.
     assert np.mean(dots[4].get_xdata()[[0, 2]]) == pytest.approx(diamonds[4].get_xdata()[0])
@@ -377,7 +383,7 @@ def test_every_number_shows_where_the_report_lies():
 
 def test_counts_are_over_the_adders_whose_accuracy_was_evaluated():
     figure = Figure()
-    pictures.draw_decided(figure, sample.parts()["decided"])
+    exact.draw_decided(figure, sample.parts()["decided"])
     words = words_of(figure)
     assert (
         "2 of 4 adders whose accuracy was evaluated end at 100% on random pairs:\n"
@@ -393,8 +399,8 @@ def test_counts_are_over_the_adders_whose_accuracy_was_evaluated():
 
 def test_nothing_evaluated_and_nothing_refuted_have_titles_of_their_own():
     decided = sample.parts()["decided"]
-    assert pictures.title_decided(decided | {"evaluated": 0}) == "1 of 6 adders are proven correct"
-    words = pictures.title_decided(decided | {"perfect_but_wrong": 0, "most_digits": 0})
+    assert exact.title_decided(decided | {"evaluated": 0}) == "1 of 6 adders are proven correct"
+    words = exact.title_decided(decided | {"perfect_but_wrong": 0, "most_digits": 0})
     assert words.endswith("100% on random pairs:\nof none of these a counterexample was found")
 
 
@@ -420,12 +426,12 @@ def test_no_text_leaves_the_frame_and_no_two_overlap():
     few = sample.compared_layers()
     few["variants"] = [few["variants"][0] | {"label": f"{long} {n}"} for n in range(4)]
     for function, part in (
-        (pictures.draw_decided, decided),
-        (pictures.draw_verdicts, verdicts),
-        (pictures.draw_experiment, own),
-        (pictures.draw_experiment, few),
-        (pictures.draw_experiment, sample.compared_layers()),
-        (pictures.draw_stress, sample.parts()["stress"]),
+        (exact.draw_decided, decided),
+        (verdicts.draw_verdicts, verdicts),
+        (experiments.draw_experiment, own),
+        (experiments.draw_experiment, few),
+        (experiments.draw_experiment, sample.compared_layers()),
+        (exact.draw_stress, sample.parts()["stress"]),
     ):
         figure = drawing(function, part)
         frame = figure.bbox
@@ -449,7 +455,7 @@ def test_no_text_leaves_the_frame_and_no_two_overlap():
 
 def test_a_run_of_ones_own_is_saved_and_its_steps_count_from_0(tmp_path, monkeypatch):
     closed = []
-    monkeypatch.setattr(pictures.pyplot, "close", closed.append)
+    monkeypatch.setattr(experiments.pyplot, "close", closed.append)
     curves = {"loss": [2.0, 1.0, 0.5], "steps": [0, 2], "accuracy": [0.0, 1.0]}
     pictures.draw_run(curves, tmp_path / "run.png")
     assert png_size(tmp_path / "run.png") == (1500, 600)
@@ -458,4 +464,4 @@ def test_a_run_of_ones_own_is_saved_and_its_steps_count_from_0(tmp_path, monkeyp
     loss, accuracy = figure.axes
     assert points_of(loss) == [[0, 2.0], [1, 1.0], [2, 0.5]]
     assert points_of(accuracy) == [[0, 0.0], [2, 1.0]]
-    pictures.pyplot.close(figure)
+    experiments.pyplot.close(figure)

@@ -1,4 +1,4 @@
-"""The pictures of what 100% is worth: each draws one part of results.json, as `lab.pictures` does.
+"""The pictures of what 100% is worth, each of one part of results.json.
 
 How the parts look is told by the functions of `lab.worth` that make them.
 """
@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lab.pictures import COLOURS
+from lab.pictures.style import COLOURS
 
 BLUE, RED, GREEN, PINK, ORANGE = COLOURS[:5]
 BAND = 0.75  # decades that the dots without a wrong sum take
@@ -27,6 +27,7 @@ def draw_errors(figure, errors):
 
     `errors` is what `lab.worth.summarise_errors` returns.
     """
+    figure.set_layout_engine("constrained")
     groups = errors["groups"]
     adders = [adder for group in groups for adder in group["adders"]]
     fewest = min(adder["pairs"] for adder in adders)
@@ -128,6 +129,7 @@ def draw_memory(figure, memory):
     `memory` is what `lab.worth.summarise_memory` returns. On the left a carry is to be remembered,
     on the right that there is none. Groups in which none fails are dashed.
     """
+    figure.set_layout_engine("constrained")
     groups = memory["groups"]
     figure.set_size_inches(10, 4.6 + 0.2 * len(groups))
     panels = figure.subplots(1, 2, sharey=True)
@@ -197,6 +199,7 @@ def draw_little(figure, little):
     `little` is what `lab.worth.summarise_training_lengths` returns. A field has the mean over the
     seeds and, where they differ, the least and the greatest below it.
     """
+    figure.set_layout_engine("constrained")
     cells = little["cells"]
     figure.set_size_inches(10, 5.2)
     ratios = [1] * len(cells) + [0.4 + 0.25 * len(cells)]
