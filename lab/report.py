@@ -557,6 +557,9 @@ def describe_experiment(name, compared, variants):
     for variant in described:
         curve = said["curves"].get(value_compared(said, variant)) if is_the_reports else None
         variant["report"] = describe_curve(curve, variant["runs"]) if curve else None
+        if curve and "printed" in CURVES[name]:
+            variant["report"]["printed_loss"] = CURVES[name]["printed"]["loss"]
+            variant["report"]["printed_accuracy"] = CURVES[name]["printed"]["accuracy"]
     claims = judge(name, variants)
     settings = variants[0]["settings"]
     return {
