@@ -566,6 +566,7 @@ def describe_experiment(name, compared, variants):
         "section": said.get("section"),
         "title": said["title"],
         "says": said.get("says"),
+        "remark": said.get("remark"),
         "headline": write_headline(described, said["level"]),
         "level": said["level"],
         "settings": {field: settings[field] for field in settings if field not in compared},

@@ -87,6 +87,7 @@ def experiment(name, **changes):
         "verdict": "no verdict: an experiment of your own",
         "differences": [],
         "printed": [],
+        "remark": None,
         "picture": f"{name}.png",
         "made": MACHINE | {"seconds": 0.25, "runs": 2, "cached": 1},
     } | changes

@@ -140,8 +140,8 @@ def test_each_kind_of_experiment_says_what_its_verdict_is(tmp_path):
     assert "**The report, section 2.3.1:** three layers fastest (0.9 at step 190)." in layers
     assert "| three layers are first | RNN-3最佳,更快达到收敛 | 1 of 2 seeds |" in layers
     assert "| 1 of 2 seeds | depends on the seed, with 5 pairs a step |" in layers
-    measured = "| 1 layer | never (20 to never) | never | never | 0.25 | 0.3 (0.1 to 0.5) | 15 (10 to 20) |"
-    assert measured in layers
+    assert "| 1 layer | never (20 to never) | never | never | 0.25 | 0.3 (0.1 to 0.5) |" in layers
+    assert "| 0.3 (0.1 to 0.5) | 15 (10 to 20) | 3 (2.5 to 3.5) |" in layers
     assert "| 3 (2.5 to 3.5) | 7 + 5 gives 11, not 12 |" in layers
     assert "- Ended early, 1 layer, seed 1: the loss is not finite." in layers
     assert "- Undecided, 1 layer, seed 0: no interval step for Foo." in layers
