@@ -807,6 +807,7 @@ def count_decided(results):
     verdicts = [adder["verdict"] for adder in adders]
     perfect = [adder for adder in adders if adder["perfect"]]
     digits = [adder["digits"] for adder in perfect if adder["digits"]]
+    added_again = [(adder["decided"], adder["wrong_in"]) for adder in adders if adder["wrong_in"]]
     return {
         "picture": "decided.png",
         "groups": [group for group in groups if group["adders"]],
@@ -818,6 +819,8 @@ def count_decided(results):
         "wrong": verdicts.count("wrong"),
         "proven": verdicts.count("proven"),
         "undecided": verdicts.count("undecided"),
+        "confirmed": sum(all(wrong_in.values()) for _, wrong_in in added_again),
+        "disputed": [decided for decided, wrong_in in added_again if not all(wrong_in.values())],
     }
 
 
@@ -851,5 +854,5 @@ def list_perfect(results):
 
 def decided_adder(run, perfect):
     """What the picture of all adders shows of one."""
-    shown = {field: run[field] for field in ("verdict", "decided", "digits")}
+    shown = {field: run[field] for field in ("verdict", "decided", "digits", "wrong_in")}
     return shown | {"perfect": perfect}

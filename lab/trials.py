@@ -24,7 +24,7 @@ import torch
 import data
 import exact
 import pt
-from exact import check
+from exact import check, second
 from recurrence import run_layers
 
 # The settings that `pt.train` takes too.
@@ -328,9 +328,19 @@ def train_for_proof(cell, layers, hidden, seed, device, progress):
 
 
 def decide_adder(adder, progress):
-    """What `exact.decide` says of an adder: the fields of its `Decision`, in words as "decided"."""
+    """What `exact.decide` says of an adder: the fields of its `Decision`, in words as "decided".
+
+    "wrong_in" says whether a counterexample is wrong in NumPy's float32 and float64, too; None
+    where there is none, or no second runtime for the cell.
+    """
     decision = exact.decide(pt.adder_of(**adder))
-    return decision._asdict() | {"decided": str(decision)}
+    wrong_in = None
+    if decision.pair is not None and adder["cell"] in second.STEPS:
+        wrong_in = {}
+        for dtype in ("float32", "float64"):
+            answer = second.add_in_numpy(adder, *decision.pair, dtype)
+            wrong_in[dtype] = answer != sum(decision.pair)
+    return decision._asdict() | {"decided": str(decision), "wrong_in": wrong_in}
 
 
 def check_proof(adder, progress):

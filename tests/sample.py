@@ -37,6 +37,7 @@ def run(seed, accuracy, decided, digits, **changes):
         "pair": [7, 5] if verdict == "wrong" else None,
         "answer": 11 if verdict == "wrong" else None,
         "digits": digits,
+        "wrong_in": None,
         "decided": decided,
     } | changes
 

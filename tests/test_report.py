@@ -102,6 +102,7 @@ def run(accuracy, loss=None, error=None, seed=0, decided="proven", digits=None, 
         "decided": decided,
         "verdict": "wrong" if digits else decided,
         "digits": digits,
+        "wrong_in": {"float32": True, "float64": True} if digits else None,
     } | more
 
 
@@ -769,7 +770,7 @@ def test_adders_are_counted_once_and_over_what_was_evaluated():
     unsure = run([1.0], decided="undecided", seed=2)
     variant = {"label": "", "settings": settings, "runs": [wrong, worse, unsure]}
     again = {"label": "", "settings": settings, "runs": [wrong]}
-    proof = {"verdict": "proven", "decided": "proven", "digits": None}
+    proof = {"verdict": "proven", "decided": "proven", "digits": None, "wrong_in": None}
     counted = report.count_decided(
         {
             "experiments": {"one": {"variants": [variant]}, "same": {"variants": [again]}},
@@ -787,6 +788,8 @@ def test_adders_are_counted_once_and_over_what_was_evaluated():
         "wrong": 2,
         "proven": 1,
         "undecided": 1,
+        "confirmed": 2,
+        "disputed": [],
     }
     assert [(group["name"], len(group["adders"])) for group in groups] == [
         ("one", 3),
