@@ -27,10 +27,20 @@ sys.set_int_max_str_digits(0)
 random = Random()
 
 
+# The kinds of pairs to train on; see `draw_training_pairs`.
+PAIRS = ("uniform", "course", "long-carry")
+
+
 def check_at_least(name, value, least):
     """Raise ValueError, naming the argument, unless `value` is an integer of at least `least`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def check_kind_of_pairs(pairs):
+    """Raise ValueError unless `pairs` is a kind in PAIRS."""
+    if pairs not in PAIRS:
+        raise ValueError(f"pairs must be one of {', '.join(PAIRS)}, got {pairs!r}")
 
 
 def gen_data_batch(batch_size, start, end):
@@ -50,6 +60,49 @@ def gen_data_batch(batch_size, start, end):
     numbers_2 = numbers[batch_size:]
     results = [a + b for a, b in zip(numbers_1, numbers_2, strict=True)]
     return numbers_1, numbers_2, results
+
+
+def draw_training_pairs(batch_size, digitlen, pairs="uniform"):
+    """Draw a batch to train on, of numbers of up to `digitlen` digits, as `pairs` says:
+
+    "uniform"     over [0, 5 * 10^(digitlen-1)], as in the report
+    "course"      over [0, 55...54], `digitlen` digits, with one more zero of padding, as in the
+                  example of the report's course: [0, 555555554] and 11 columns for nine digits
+    "long-carry"  with carry chains of every length, see `long_carry_batch`
+
+    Returns the arrays of `prepare_batch`, or of `with_sums`; draws as `gen_data_batch`. Raises
+    ValueError for a bad argument.
+    """
+    check_at_least("digitlen", digitlen, 1)
+    check_kind_of_pairs(pairs)
+    if pairs == "long-carry":
+        return long_carry_batch(batch_size, digitlen)
+    if pairs == "course":
+        numbers = gen_data_batch(batch_size, 0, all_fives(digitlen) - 1)
+        return prepare_batch(*numbers, maxlen=digitlen + 2)
+    numbers = gen_data_batch(batch_size, 0, 5 * 10 ** (digitlen - 1))
+    return prepare_batch(*numbers, maxlen=digitlen + 1)
+
+
+def draw_test_pairs(batch_size, digitlen, pairs="uniform"):
+    """Draw a batch to test on, of larger numbers than those of `draw_training_pairs`.
+
+    From [5 * 10^(digitlen-1) + 1, 10^digitlen - 1], as in the report, whatever the training's
+    `pairs`; with "course" from [55...55, 99...98], as in the example of its course. Returns the
+    arrays of `prepare_batch`; draws as `gen_data_batch`. Raises ValueError for a bad argument.
+    """
+    check_at_least("digitlen", digitlen, 1)
+    check_kind_of_pairs(pairs)
+    if pairs == "course":
+        numbers = gen_data_batch(batch_size, all_fives(digitlen), 10**digitlen - 2)
+        return prepare_batch(*numbers, maxlen=digitlen + 2)
+    numbers = gen_data_batch(batch_size, 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1)
+    return prepare_batch(*numbers, maxlen=digitlen + 1)
+
+
+def all_fives(digitlen):
+    """The number 55...5, of `digitlen` digits."""
+    return 5 * (10**digitlen - 1) // 9
 
 
 def draw_integers(count, start, end):

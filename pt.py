@@ -29,6 +29,7 @@ EMBEDDING = 32  # numbers that stand for one digit
 HIDDEN = 64  # hidden units a layer
 PRINT_EVERY = 50  # steps between two printed lines, as in the report
 PART = 2**14  # positions, of all numbers together, that are read at a time: they stay in the cache
+PIECE = 2**17  # positions that a training step on a CPU takes at a time, see `training_step`
 
 # The cells to choose from. Each is called with (inputs, hidden units, layers) and then works as
 # `nn.RNN` does: (inputs (digits, batch, inputs), hidden or None) -> (outputs (digits, batch, hidden
@@ -43,8 +44,8 @@ class Adder(nn.Module):
     `cell` is a name in `CELLS`: "RNN" (tanh), "GRU" or "LSTM"; each layer has `hidden` units. The
     defaults are the report's first model. Raises ValueError for an unknown cell or a bad size.
 
-    `train` fills `loss_history`, one loss a step, and `accuracy`, one an evaluation, after the
-    steps in `evaluated_at`.
+    `train` fills `loss_history`, one loss a step, and `accuracy`, one an evaluation, at the steps
+    in `evaluated_at`.
     """
 
     def __init__(self, cell="RNN", layers=2, hidden=HIDDEN, embedding=EMBEDDING):
@@ -142,7 +143,7 @@ def train(
     device="cpu",
     digitlen=10,
     batch_size=100,
-    test_size=200,
+    test_size=100,
     eval_every=10,
     pairs="uniform",
     stop_after_perfect=None,
@@ -150,12 +151,13 @@ def train(
 ):
     """Train `model` for `steps` steps on fresh random pairs of up to `digitlen` digits.
 
-    `pairs` are "uniform" over [0, 5 * 10^(digitlen-1)], as in the report, or "long-carry", with
-    carry chains of every length; `batch_size` of them a step. The loss is the cross-entropy over
-    all positions. Every `eval_every` steps, and after the last, the accuracy is evaluated on
-    `test_size` fresh test pairs (see `evaluate`). With `stop_after_perfect`, training ends once it
-    was 1.0 that many times in a row. `log` gets the report's lines, every 50 steps at which it is
-    evaluated.
+    A step takes `batch_size` pairs of a kind in `data.PAIRS`, see `data.draw_training_pairs`; the
+    loss is the cross-entropy over all positions. Steps count from 0. At step 0 and every
+    `eval_every` steps after it the accuracy is evaluated on `test_size` fresh test pairs, once the
+    step is made (see `evaluate`); all this, and the order of the draws, is as in the report's
+    published code, so that the same seed gives the same curve. With `stop_after_perfect`, training
+    ends once the accuracy was 1.0 that many times in a row. `log` gets the report's lines, every 50
+    steps at which it is evaluated.
 
     Fills `model.loss_history`, `model.accuracy` and `model.evaluated_at`; a second call goes on
     where the first ended. Raises ValueError for a bad argument before any work, and
@@ -163,22 +165,20 @@ def train(
     """
     check_training(steps, digitlen, batch_size, test_size, eval_every, pairs, stop_after_perfect)
     device = check_device(device)
-    largest = 5 * 10 ** (digitlen - 1)
-    before = len(model.loss_history)
+    first = len(model.loss_history)
+    last = first + steps - 1
     pending = []  # losses still on the device: reading each one at once would make a GPU wait
     perfect = 0  # evaluations at 1.0 in a row
-    for step in range(before + 1, before + steps + 1):
-        if pairs == "uniform":
-            numbers = data.gen_data_batch(batch_size, 0, largest)
-            digits = data.prepare_batch(*numbers, maxlen=digitlen + 1)
-        else:
-            digits = data.long_carry_batch(batch_size, digitlen)
+    for step in range(first, last + 1):
+        digits = data.draw_training_pairs(batch_size, digitlen, pairs)
         pending.append(training_step(model, optimizer, *to_tensors(digits, device)))
-        if step % eval_every and step < before + steps:
+        is_evaluated = step % eval_every == 0
+        if is_evaluated or step == last:
+            record_losses(model, optimizer, torch.stack(pending).tolist())
+            pending.clear()
+        if not is_evaluated:
             continue
-        record_losses(model, optimizer, torch.stack(pending).tolist())
-        pending.clear()
-        accuracy = evaluate(model, device, digitlen, test_size)
+        accuracy = evaluate(model, device, digitlen, test_size, pairs)
         model.accuracy.append(accuracy)
         model.evaluated_at.append(step)
         if step % PRINT_EVERY == 0:
@@ -190,13 +190,24 @@ def train(
 
 
 def training_step(model, optimizer, num1, num2, results):
-    """One step of `optimizer` on digits (batch, digits): the loss before it, on the device."""
+    """One step of `optimizer` on digits (batch, digits): the loss before it, on the device.
+
+    On a CPU a batch of many positions is taken in pieces of some PIECE positions, whose gradients
+    are added up: less memory is written anew. The sums are those of one piece, to rounding.
+    """
     model.train()
     optimizer.zero_grad()
-    loss = cross_entropy(model(num1, num2), results)
-    loss.backward()
+    batch = (num1, num2, results)
+    pieces = math.ceil(num1.numel() / PIECE) if num1.device.type == "cpu" else 1
+    length = math.ceil(len(num1) / pieces)
+    loss = torch.zeros((), device=num1.device)
+    for num1, num2, results in zip(*(digits.split(length) for digits in batch), strict=True):
+        share = len(num1) / len(batch[0])
+        of_piece = share * cross_entropy(model(num1, num2), results)
+        of_piece.backward()
+        loss += of_piece.detach()
     optimizer.step()
-    return loss.detach()
+    return loss
 
 
 def record_losses(model, optimizer, losses):
@@ -209,7 +220,7 @@ def record_losses(model, optimizer, losses):
         if not math.isfinite(loss):
             rates = ", ".join(f"{group['lr']:g}" for group in optimizer.param_groups)
             raise FloatingPointError(
-                f"the loss is {loss} at step {len(model.loss_history) + 1} ({model.cell}, "
+                f"the loss is {loss} at step {len(model.loss_history)} ({model.cell}, "
                 f"learning rate {rates}): try a lower learning rate"
             )
         model.loss_history.append(loss)
@@ -224,23 +235,20 @@ def check_training(steps, digitlen, batch_size, test_size, eval_every, pairs, st
     data.check_at_least("eval_every", eval_every, 1)
     if stop_after_perfect is not None:
         data.check_at_least("stop_after_perfect", stop_after_perfect, 1)
-    if pairs not in ("uniform", "long-carry"):
-        raise ValueError(f"pairs must be 'uniform' or 'long-carry', got {pairs!r}")
+    data.check_kind_of_pairs(pairs)
 
 
 @torch.no_grad()
-def evaluate(model, device="cpu", digitlen=10, batch_size=200):
+def evaluate(model, device="cpu", digitlen=10, batch_size=100, pairs="uniform"):
     """The share of `batch_size` fresh test pairs whose whole sum is correct, from 0.0 to 1.0.
 
-    Both numbers are drawn from [5 * 10^(digitlen-1) + 1, 10^digitlen - 1]; training has smaller
-    ones. One wrong digit fails a pair, and it is read no further. Raises ValueError for a bad
-    argument.
+    The numbers are larger than those of a training with `pairs`, see `data.draw_test_pairs`. One
+    wrong digit fails a pair, and it is read no further. Raises ValueError for a bad argument.
     """
     data.check_at_least("digitlen", digitlen, 1)
     data.check_at_least("batch_size", batch_size, 1)
     device = check_device(device)
-    numbers = data.gen_data_batch(batch_size, 5 * 10 ** (digitlen - 1) + 1, 10**digitlen - 1)
-    digits = to_tensors(data.prepare_batch(*numbers, maxlen=digitlen + 1), device)
+    digits = to_tensors(data.draw_test_pairs(batch_size, digitlen, pairs), device)
     length = max(1, PART // batch_size)
     parts = zip(*(array.split(length, 1) for array in digits), strict=True)
     model.eval()

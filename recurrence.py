@@ -1,13 +1,18 @@
 """An RNN and a GRU over time on a CPU: PyTorch's own numbers to rounding, gradients too, sooner."""
 
+import math
+
 import torch
 from torch.nn.functional import embedding, linear
 
-# How a long recurrence is cut up on the CPU; see `scan_in_chunks`.
-CHUNK = 64  # positions a chunk
+# How a long recurrence is cut up on the CPU; see `choose_chunk` and `scan_in_chunks`.
+CHUNK = 64  # positions of a chunk, about, at least
+ROWS = 200  # chunks get longer where a step has more rows, chunks x numbers, than that
 WARM_UP = 32  # positions that a chunk's first state is guessed from
-WIDE = 32  # above this many numbers at once a single pass is as fast
+WIDE = 128  # above this many numbers at once a single pass is as fast
 CUT_TOLERANCE = 1e-6  # a few roundings of a float32 near 1
+
+tanh_backward = torch.ops.aten.tanh_backward.grad_input  # as PyTorch's own tanh calls it
 
 MINUS_ONE = torch.tensor(-1.0)  # `torch.add` multiplies its second argument only: a tensor, then
 
@@ -26,18 +31,27 @@ def run_layers(rnn, table, index, hidden):
         return rnn(embedding(index, table), hidden)
     if hidden is None:
         hidden = table.new_zeros(rnn.num_layers, index.shape[1], rnn.hidden_size)
+    time, batch = index.shape
+    steps = choose_chunk(time, batch) if recurrence is TanhRecurrence else time
+    index = index[lay_out(time, steps)].flatten(1)
     outputs = None
     last_states = []
     for start, (weight_ih, weight_hh, bias_ih, bias_hh) in zip(
         hidden, rnn.all_weights, strict=True
     ):
+        recurrent = (weight_hh, bias_hh)
+        if recurrence is TanhRecurrence:
+            # Both biases are in one sum: added to each row of the table, not at each step.
+            bias_ih = bias_ih + bias_hh
+            recurrent = (weight_hh,)
         if outputs is None:
             inputs = embedding(index, linear(table, weight_ih, bias_ih))
         else:
             inputs = linear(outputs, weight_ih, bias_ih)
-        outputs = recurrence.apply(inputs, start, weight_hh, bias_hh)
-        last_states.append(outputs[-1])
-    return outputs, torch.stack(last_states)
+        outputs = recurrence.apply(inputs, start, *recurrent)
+        last_states.append(outputs[(time - 1) % steps, -batch:])
+    in_order = outputs.unflatten(1, (-1, batch)).transpose(0, 1).flatten(0, 1)[:time]
+    return in_order, torch.stack(last_states)
 
 
 def tanh_of_half_(z):
@@ -46,22 +60,23 @@ def tanh_of_half_(z):
 
 
 class TanhRecurrence(torch.autograd.Function):
-    """h[t] = tanh(x[t] + W h[t-1] + b) over all t, and its gradient by backpropagation in time.
+    """h[t] = tanh(x[t] + W h[t-1]) over all t, and its gradient by backpropagation in time.
 
-    Takes x (digits, batch, units), h[-1] (batch, units), W (units, units) and b (units,); returns h
-    like x. Backward, with g the gradient of the loss at h, that at the argument of tanh is
+    Takes x (steps, rows, units), h[-1] (batch, units) and W (units, units); returns h like x. The
+    rows are those of one batch, or of several chunks of a longer time, see `scan_in_chunks`.
+    Backward, with g the gradient of the loss at h, that at the argument of tanh is
     d[t] = (g[t] + d[t+1] W) (1 - h[t]^2): the same kind of loop, run from the other end.
     """
 
     @staticmethod
-    def forward(ctx, x, start, weight, bias):
+    def forward(ctx, x, start, weight):
         transposed = weight.t().contiguous()
 
-        def scan(x, h):
-            for x_t in x:
-                h = tanh_of_half_(x_t.addmm_(h, transposed, beta=2, alpha=2))
+        def scan(x, h, states):
+            for x_t, h_t in zip(x, states, strict=True):
+                h = tanh_of_half_(torch.addmm(x_t, h, transposed, beta=2, alpha=2, out=h_t))
 
-        h = scan_in_chunks(scan, (x + bias,), start)
+        h = scan_in_chunks(scan, (x,), start)
         ctx.save_for_backward(h, start, weight)
         return h
 
@@ -69,17 +84,16 @@ class TanhRecurrence(torch.autograd.Function):
     def backward(ctx, grad_h):
         h, start, weight = ctx.saved_tensors
 
-        def scan(grad_h, slope, d):
-            for grad_h_t, slope_t in zip(grad_h, slope, strict=True):
-                d = grad_h_t.addmm_(d, weight).mul_(slope_t)
+        def scan(grad_h, h, d, gradients):
+            for grad_h_t, h_t, d_t in zip(grad_h, h, gradients, strict=True):
+                torch.addmm(grad_h_t, d, weight, out=d_t)
+                d = tanh_backward(d_t, h_t, grad_input=d_t)  # d_t (1 - h_t^2)
 
-        slopes = torch.addcmul(h.new_ones(()), h, h, value=-1)
-        grad_h = grad_h.clone(memory_format=torch.contiguous_format)
-        d = scan_in_chunks(scan, (grad_h, slopes), torch.zeros_like(start), backwards=True)
-        grad_start = d[0] @ weight
-        grad_weight = d[0].t() @ start + d[1:].flatten(0, 1).t() @ h[:-1].flatten(0, 1)
-        grad_bias = d.sum((0, 1))
-        return d, grad_start, grad_weight, grad_bias
+        d = scan_in_chunks(scan, (grad_h, h), torch.zeros_like(start), backwards=True)
+        before = torch.cat((start, h[-1, : -len(start)]))  # the first step of each chunk
+        grad_start = d[0, : len(start)] @ weight
+        grad_weight = d[0].t() @ before + d[1:].flatten(0, 1).t() @ h[:-1].flatten(0, 1)
+        return d, grad_start, grad_weight
 
 
 class GRURecurrence(torch.autograd.Function):
@@ -88,8 +102,8 @@ class GRURecurrence(torch.autograd.Function):
     r = sigmoid(x_r[t] + W_r h[t-1] + b_r), z likewise,
     n = tanh(x_n[t] + r m), m = W_n h[t-1] + b_n.
 
-    Takes and returns what `TanhRecurrence` does, but for three times the units in x, W and b: of
-    r, z and n.
+    Takes x (digits, batch, 3 units), for r, z and n, h[-1] (batch, units), W (3 units, units) and
+    b (3 units,); returns h (digits, batch, units).
     """
 
     @staticmethod
@@ -140,55 +154,77 @@ class GRURecurrence(torch.autograd.Function):
 RECURRENCES = {"RNN_TANH": TanhRecurrence, "GRU": GRURecurrence}  # by what PyTorch calls the cell
 
 
-def scan_in_chunks(scan, inputs, start, backwards=False):
-    """What the recurrence `scan` makes of `inputs`: (time, batch, units), in one pass or in chunks.
+def choose_chunk(time, batch):
+    """The positions of a chunk for `batch` numbers of `time` digits; `time` for a single pass.
 
-    `scan(*inputs, state)` overwrites its first input, step by step, from the state before the
-    first step on; each input comes to it as a sequence of steps, from the last to the first if
-    `backwards`. A long sequence of few numbers is cut into chunks that are scanned side by side,
-    as one wider batch: each begins in the state that the last WARM_UP positions before it lead to
-    from zero. Where the chunk before ends in another state (by over CUT_TOLERANCE of the largest
-    finite one, or in a NaN), the chunk is scanned again from there, until none is left: so the
-    result is that of one pass, to rounding, whatever `scan` is, also for the numbers of a batch
-    beside one that is NaN; and forgetful recurrences get it in far fewer steps. (A Jacobi
-    iteration over the chunks, as in Song et al. 2021, "Accelerating feedforward computation via
-    parallel nonlinear equation solving".)
+    Short chunks make few steps, long ones less to guess: so they are as long as there are rows
+    enough to keep each step's product busy.
     """
-    time, batch, units = inputs[0].shape
     if time < 4 * CHUNK or batch > WIDE:
-        direction = slice(None, None, -1 if backwards else 1)
-        scan(*(each.unbind()[direction] for each in inputs), start)
-        return inputs[0]
-    chunks = -(-time // CHUNK)
-    # The place of each step in the order of scanning; the last chunk is filled up with the last
-    # step.
-    order = torch.arange(chunks * CHUNK).clamp(max=time - 1)
+        return time
+    steps = max(CHUNK, min(4 * CHUNK, time * batch // ROWS))
+    chunks = math.ceil(time / steps)
+    return math.ceil(time / chunks)
+
+
+def lay_out(time, steps):
+    """The position of each step of each chunk: int64 (steps, chunks).
+
+    The last chunk is filled up with the last position.
+    """
+    chunks = math.ceil(time / steps)
+    return torch.arange(chunks * steps).clamp(max=time - 1).view(chunks, steps).t()
+
+
+def scan_in_chunks(scan, inputs, start, backwards=False):
+    """What the recurrence `scan` makes of `inputs`, each (steps, rows, units), from `start`.
+
+    `scan(*inputs, state, states)` fills `states`, step by step, from the state before the first
+    step on; each input comes to it as a sequence of steps, from the last to the first if
+    `backwards`. `start` is (batch, units), and the rows are one chunk of the time or several side
+    by side, as `lay_out` has them: `batch` rows each. A chunk begins in the state that the last
+    WARM_UP steps of the one before it lead to from zero. Where that one ends in another state (by
+    over CUT_TOLERANCE of the largest finite one, or in a NaN), the chunk is scanned again from
+    there, until none is left: so the result is that of one pass, to rounding, whatever `scan` is,
+    also for the numbers of a batch beside one that is NaN; and forgetful recurrences get it in far
+    fewer steps. (A Jacobi iteration over the chunks, as in Song et al. 2021, "Accelerating
+    feedforward computation via parallel nonlinear equation solving".)
+    """
+    batch = len(start)
+    direction = slice(None, None, -1 if backwards else 1)
+    states = torch.empty_like(inputs[0], memory_format=torch.contiguous_format)
+    steps = [each.unbind()[direction] for each in inputs]
+    filled = states.unbind()[direction]
+    if states.shape[1] == batch:
+        scan(*steps, start, filled)
+        return states
+    # The rows of the chunks that another one follows in this direction, and of those that follow.
+    leading = slice(None, -batch)
+    following = slice(batch, None)
     if backwards:
-        order = time - 1 - order
-    places = order.view(chunks, CHUNK).t()
-
-    def scan_side_by_side(places, starts):
-        """(steps, chunks) and the state before each chunk -> the states after all steps."""
-        parts = [
-            each.index_select(0, places.flatten()).view(*places.shape, batch, units)
-            for each in inputs
-        ]
-        scan(*(part.flatten(1, 2).unbind() for part in parts), starts.flatten(0, 1))
-        return parts[0]
-
-    warm_up = scan_side_by_side(places[-WARM_UP:, :-1], start.new_zeros(chunks - 1, batch, units))
-    starts = torch.cat((start[None], warm_up[-1]))
-    states = scan_side_by_side(places, starts)
+        leading, following = following, leading
+    guessed_from = [[step[leading] for step in each[-WARM_UP:]] for each in steps]
+    warm_up = torch.empty_like(states[:WARM_UP, leading]).unbind()
+    scan(*guessed_from, torch.zeros_like(warm_up[0]), warm_up)
+    guesses = warm_up[-1]
+    starts = torch.cat((guesses, start) if backwards else (start, guesses))
+    scan(*steps, starts, filled)
     while True:
-        ends = states[-1, :-1]
+        ends = filled[-1][leading]
+        guesses = starts[following]  # a view
         largest = ends.nan_to_num(0.0, 0.0, 0.0).abs().max()
         tolerance = float(CUT_TOLERANCE * largest)
-        same = torch.isclose(ends, starts[1:], rtol=0.0, atol=tolerance, equal_nan=True)
-        wrong = ~same.all(2).all(1)
+        same = torch.isclose(ends, guesses, rtol=0.0, atol=tolerance, equal_nan=True)
+        wrong = ~same.view(-1, batch * same.shape[1]).all(1)
         if not wrong.any():
-            break
-        again = 1 + wrong.nonzero()[:, 0]
-        starts[again] = ends[again - 1]
-        states[:, again] = scan_side_by_side(places[:, again], starts[again])
-    step = order[:time]  # of each position: the order is its own inverse
-    return states.flatten(0, 1).index_select(0, step % CHUNK * chunks + step // CHUNK)
+            return states
+        again = wrong.repeat_interleave(batch).nonzero()[:, 0]
+        guesses[again] = ends[again]
+        chosen = [each[:, following].index_select(1, again) for each in inputs]
+        scanned = torch.empty_like(chosen[0])
+        scan(
+            *(each.unbind()[direction] for each in chosen),
+            guesses[again],
+            scanned.unbind()[direction],
+        )
+        states[:, following].index_copy_(1, again, scanned)

@@ -12,25 +12,26 @@ import dataclasses
 import errno
 import os
 import re
+import statistics
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
-import numpy as np
 import torch
 
 import data
 import exact
 import pt
+from exact.by_hand import build_by_hand
 from exact.provable import provable_cell
-from lab import page, pictures, report, results, trials
+from lab import page, pictures, report, results, trials, worth
+from lab.parts import Group, Part, submit_errors, submit_little, submit_memory
 from lab.pool import PoolError, open_pool
-from lab.trials import Settings, compare
+from lab.trials import Settings, compare, compare_settings
 from pt import evaluate, myAdvPTRNNModel, myPTRNNModel, train  # noqa: F401  (the report's names)
 
 if __name__ == "__main__":
@@ -43,48 +44,85 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # where to train: "cpu"
 WORKERS = os.cpu_count()  # processes that share the runs, one torch thread each
 SCHEDULER = None  # a cluster to share them instead: a Dask scheduler's address, "tcp://host:8786"
 ONLY = []  # names of the experiments and parts to run alone, such as ["task-1", "proof"]; []: all
-SLOW = []  # names that run only when ONLY names them
+# Names that run only when ONLY names them: hours on two cores. What they gave stays as it is.
+SLOW = ["1000-digits", "5000-digits", "cells", "errors_in_a_million", "little_gated"]
 FIGURES = Path(__file__).parent / "figures"  # where pictures, page and numbers go
 CACHE = Path(__file__).parent / ".runs"  # where finished runs are cached (outside git)
 
-# The report's simple adder, its final model, and long numbers. `Settings` says what each field is.
+# The report's simple adder and its final model. `Settings` says what each field is.
 SIMPLE = Settings(
     digitlen=10,
     cell="RNN",
     layers=2,
     lr=1e-3,
-    steps=1000,
+    steps=500,
     batch_size=100,
-    test_size=200,
+    test_size=100,
     eval_every=10,
     device=DEVICE,
 )
-FINAL_MODEL = replace(SIMPLE, digitlen=100, layers=3, lr=0.01, steps=200, stop_after_perfect=5)
-# Pairs and steps chosen by trial on the seeds 0 to 4. With 5 pairs of 1000 digits a step all were
-# at a steady 1.0 by step 800, with 10 too, at twice the cost; with one pair of 5000 digits by step
-# 2150, with two by 1650.
-LONG = replace(SIMPLE, test_size=100, eval_every=50, stop_after_perfect=3)
+FINAL_MODEL = replace(SIMPLE, digitlen=100, layers=3, lr=0.01)
+# The simple adder as the report first ran it: on the example of its course, 200 pairs a step from
+# [0, 555555554].
+COURSE = replace(SIMPLE, digitlen=9, pairs="course", steps=1000, batch_size=200, test_size=200)
 LONG_CARRY = replace(SIMPLE, pairs="long-carry", steps=700)
+# 5000 digits within minutes, for whoever does not wait for SLOW. By trial on the seeds 0 to 4 all
+# were at a steady 1.0 by step 2150.
+ONE_PAIR = replace(
+    SIMPLE, digitlen=5000, batch_size=1, steps=2500, eval_every=50, stop_after_perfect=3
+)
+
+# The learning rates that the report drew at random.
+COARSE_RATES = report.REPORT["lr-coarse"]["settings"]["lr"]
+FINE_RATES = report.REPORT["lr-fine"]["settings"]["lr"]
 
 # The experiments: settings, seeds, and the values of a field to compare, one variant each. Those of
 # the report have its claims; an experiment of any other name and settings may join them.
 EXPERIMENTS = {
-    "task-1": compare(SIMPLE, SEEDS),
-    "1000-digits": compare(replace(LONG, digitlen=1000, steps=1000, batch_size=5), SEEDS[:5]),
-    "5000-digits": compare(replace(LONG, digitlen=5000, steps=2500, batch_size=1), SEEDS[:5]),
-    "rnn-layers": compare(replace(SIMPLE, steps=500), SEEDS, layers=[1, 2, 3, 4]),
-    "gru-layers": compare(replace(SIMPLE, cell="GRU", steps=500), SEEDS, layers=[1, 2, 3, 4]),
-    "cells": compare(
-        replace(FINAL_MODEL, lr=1e-3, steps=500, batch_size=25, test_size=100),
-        SEEDS[:5],
-        cell=["RNN", "GRU", "LSTM"],
+    "task-1": compare(COURSE, SEEDS),
+    "1000-digits": compare(replace(SIMPLE, digitlen=1000, steps=600), SEEDS[:5]),
+    "5000-digits": compare(
+        replace(SIMPLE, digitlen=5000, steps=2000, stop_after_perfect=20), SEEDS[:5]
     ),
-    "lr-coarse": compare(replace(SIMPLE, layers=3, steps=500), SEEDS, lr=np.logspace(-5, -1, 10)),
-    "lr-fine": compare(replace(SIMPLE, layers=3, steps=400), SEEDS, lr=np.logspace(-2.2, -1.8, 5)),
+    "5000-digits-one-pair": compare(ONE_PAIR, SEEDS[:2]),
+    "rnn-layers": compare(SIMPLE, SEEDS, layers=[1, 2, 3, 4]),
+    "gru-layers": compare(replace(SIMPLE, cell="GRU"), SEEDS, layers=[1, 2, 3, 4]),
+    "cells": compare(
+        replace(SIMPLE, digitlen=100, layers=3), SEEDS[:5], cell=["RNN", "GRU", "LSTM"]
+    ),
+    "lr-coarse": compare(replace(SIMPLE, layers=3), SEEDS, lr=COARSE_RATES),
+    "lr-fine": compare(replace(SIMPLE, layers=3, steps=400), SEEDS, lr=FINE_RATES),
     "final-model": compare(FINAL_MODEL, SEEDS),
+    "pt-main": compare(replace(SIMPLE, digitlen=100), SEEDS[:5]),
     "long-carry": compare(LONG_CARRY, SEEDS[:3]),
+    # What others made of the same course's question. The learning rates were chosen on the seeds
+    # 100 to 102, those whose median is first at 0.9: of SGD's 0.1, 0.3, 1, 3, with momentum of
+    # 0.03, 0.1, 0.3, 1, of Adam's 0.001, 0.003, 0.01, 0.03.
+    "hidden-units": compare(SIMPLE, SEEDS[:3], hidden=[8, 16, 32, 64]),
+    "optimizers": compare_settings(
+        {
+            "SGD": replace(SIMPLE, optimizer="SGD", lr=1.0),
+            "SGD, momentum": replace(SIMPLE, optimizer="SGD", momentum=0.9, lr=1.0),
+            "Adam": replace(SIMPLE, lr=0.01),
+        },
+        SEEDS[:3],
+    ),
 }
-TASK_1 = ["task-1", "1000-digits", "5000-digits"]  # those of pt_main; the others are pt_adv_main's
+# Those of pt_main; the others are pt_adv_main's.
+TASK_1 = ["task-1", "1000-digits", "5000-digits", "5000-digits-one-pair", "pt-main"]
+
+# What 100% is worth. How many fresh pairs of 10 digits each adder that ends at 100% adds, the same
+# for all; and those of task-1 and final-model once more, as the part "errors_in_a_million".
+COUNTED_PAIRS = 30_000
+MANY_PAIRS = 1_000_000
+# Experiments whose adders must remember a carry, or none, for as many positions as MEMORY says.
+REMEMBERING = ["task-1", "final-model", "5000-digits"]
+MEMORY = 50
+# The simple adder trained on numbers of at most so many digits, tested on pairs of other lengths.
+LITTLE_DIGITS = [1, 2, 3, 4, 5, 7, 10, 20]
+LITTLE_LENGTHS = [10, 100, 1000, 5000]
+LITTLE = replace(SIMPLE, steps=1000, eval_every=100)
+LITTLE_SEEDS = SEEDS[:3]
 
 TIMED_LENGTHS = [10, 100, 1000, 5000]  # the experiment "gpu": digits at which a step is timed
 
@@ -96,6 +134,8 @@ PROVEN_SEEDS = {
     "GRU": {1: range(3), 2: range(1), 3: range(1)},
     "LSTM": {1: range(3), 2: range(1), 3: range(1)},
 }
+# The same of RNNs with one layer of fewer units: seeds for each number of hidden units.
+PROVEN_SMALL = {8: range(3), 16: range(3), 32: range(3)}
 
 # Adders whose accuracy is measured against the longest carry chain, beside those for the proof.
 STRESSED = {
@@ -110,7 +150,18 @@ CHAIN_PAIRS = 20  # how many pairs of each
 # pairs}; 999...9 + 1 is added.
 LENGTHS = {100: 100, 1000: 10_000, 10_000: 20, 100_000: 2, 1_000_000: 1}
 
-PARTS = ["gpu", "proof", "stress", "lengths"]  # what ONLY and SLOW may name beside EXPERIMENTS
+# What ONLY and SLOW may name beside EXPERIMENTS.
+PARTS = [
+    "gpu",
+    "errors",
+    "errors_in_a_million",
+    "memory",
+    "little",
+    "little_gated",
+    "proof",
+    "stress",
+    "lengths",
+]
 
 
 # --- What is run. Given a pool, each of these three submits its runs to it and returns its parts at
@@ -134,24 +185,24 @@ def pt_adv_main(pool=None):
     if pool is None:
         return run_to_the_end(pt_adv_main)
     names = [name for name in EXPERIMENTS if name not in TASK_1 and is_wanted(name)]
-    parts = [submit_experiment(pool, name) for name in names]
+    submitted = [submit_experiment(pool, name) for name in names]
     if is_wanted("gpu") and TIMED_LENGTHS:
-        parts.append(submit_gpu(pool))
-    return parts
+        submitted.append(submit_gpu(pool))
+    return submitted
 
 
 def exact_main(pool=None):
-    """Beyond the report: the proof, accuracy against carry chains, numbers of a million digits."""
+    """Beyond the report: what 100% is worth, the proof, long carry chains, a million digits."""
     if pool is None:
         return run_to_the_end(exact_main)
-    parts = []
+    submitted = submit_worth(pool)
     if is_wanted("proof") and PROVEN_SEEDS:
-        parts.append(submit_proof(pool))
+        submitted.append(submit_proof(pool))
     if is_wanted("stress") and STRESSED and CHAINS:
-        parts.append(submit_stress(pool))
+        submitted.append(submit_stress(pool))
     if is_wanted("lengths") and PROVEN_SEEDS and LENGTHS:
-        parts.append(submit_lengths(pool))
-    return parts
+        submitted.append(submit_lengths(pool))
+    return submitted
 
 
 def main():
@@ -167,12 +218,12 @@ def run_to_the_end(*mains):
         raise ConstantError(str(error)) from None
     merged = results.read(FIGURES / "results.json")
     with open_pool(cache=CACHE, workers=WORKERS, scheduler=SCHEDULER) as pool:
-        parts = []
+        submitted = []
         for submit in mains:
-            parts += submit(pool)
-        print_header(parts, pool)
-        finish(parts, pool, merged)
-    return parts
+            submitted += submit(pool)
+        print_header(submitted, pool)
+        finish(submitted, pool, merged)
+    return submitted
 
 
 def is_wanted(name):
@@ -184,6 +235,14 @@ def check_constants():
     """Raise ValueError, naming it, at a bad constant; `compare` has checked the settings."""
     data.check_at_least("WORKERS", WORKERS, 1)
     data.check_at_least("CHAIN_PAIRS", CHAIN_PAIRS, 1)
+    data.check_at_least("COUNTED_PAIRS", COUNTED_PAIRS, 1)
+    data.check_at_least("MANY_PAIRS", MANY_PAIRS, 1)
+    data.check_at_least("MEMORY", MEMORY, 1)
+    for length in LITTLE_LENGTHS:
+        data.check_at_least("LITTLE_LENGTHS", length, 1)
+    for name in REMEMBERING:
+        if name not in EXPERIMENTS:
+            raise ValueError(f"REMEMBERING may name {', '.join(EXPERIMENTS)}, got {name!r}")
     for chain in CHAINS:
         data.check_at_least("CHAINS", chain, 0)
     for length in [*LENGTHS, *LENGTHS.values()]:
@@ -207,11 +266,10 @@ def check_constants():
             )
         if not isinstance(experiment, trials.Experiment):
             raise ValueError(f"EXPERIMENTS: {name!r} must be made by compare, got {experiment!r}")
-    for cell, by_layers in PROVEN_SEEDS.items():
-        for layers, seeds in by_layers.items():
-            # Settings are checked when they are made: these are made for that alone.
-            compare(replace(SIMPLE, cell=cell, layers=layers), seeds)
-            provable_cell(pt.Adder(cell, layers))
+    for (cell, layers, hidden), seeds in list_proven_sizes().items():
+        # Settings are checked when they are made: these are made for that alone.
+        compare(replace(SIMPLE, cell=cell, layers=layers, hidden=hidden), seeds)
+        provable_cell(pt.Adder(cell, layers, hidden))
     if SCHEDULER is None:
         devices = {DEVICE}
         for experiment in EXPERIMENTS.values():
@@ -221,14 +279,6 @@ def check_constants():
 
 
 # --- The parts: their runs, submitted, and what results.json gets when the last of them has ended.
-
-
-class Part(NamedTuple):
-    """An experiment or another part of the results, submitted."""
-
-    name: str
-    runs: list  # of the pool: the part is finished when all are done
-    describe: Callable  # () -> what results.json has of the part, from its finished runs
 
 
 class SubmittedAdder(NamedTuple):
@@ -245,17 +295,66 @@ def submit_experiment(pool, name):
     experiment = EXPERIMENTS[name]
     first = experiment.variants[0].settings[0] if name == "task-1" else None
     adders = submit_adders(pool, name, experiment, speaker=first)
+    testing = {}
+    if name == "final-model":
+        testing = {settings: submit_test(pool, name, one) for settings, one in adders.items()}
 
     def describe():
         variants = []
         for variant in experiment.variants:
             settings = dataclasses.asdict(variant.settings[0])
             del settings["seed"]
-            runs = [describe_run(adders[of_seed]) for of_seed in variant.settings]
+            runs = []
+            for of_seed in variant.settings:
+                run = describe_run(adders[of_seed])
+                if of_seed in testing:
+                    run["accuracy_at_5000"] = testing[of_seed].result()["accuracy"][0]
+                runs.append(run)
+                if name in SLOW:
+                    save_adder(adders[of_seed], name_adder(name, variant.label, of_seed.seed))
             variants.append({"label": variant.label, "settings": settings, "runs": runs})
         return report.describe_experiment(name, experiment.compared, variants)
 
-    return Part(name, runs_of(adders.values()), describe)
+    return Part(name, [*runs_of(adders.values()), *testing.values()], describe)
+
+
+def submit_test(pool, name, submitted):
+    """Have an adder tested on 100 pairs of 5000 digits, as the report claims of its final model."""
+    title = f"{name}, seed {submitted.seed}, on 5000 digits"
+    return pool.submit(worth.test_lengths, submitted.adder, [5000], 100, title=title, seconds=2.0)
+
+
+def name_adder(name, label, seed):
+    """The file of an adder of an experiment in SLOW, which takes too long to be trained again."""
+    words = [name, *label.split(), f"seed{seed}"]
+    return FIGURES / "adders" / f"{'-'.join(words)}.npz"
+
+
+def save_adder(submitted, path):
+    """Save an adder, for later runs to look at."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pt.save(pt.adder_of(**submitted.adder.result()), path)
+
+
+def collect_adders(pool, name, choose):
+    """The adders of an experiment, for another part to look at: a `Group`.
+
+    `choose` is a function of a training's result that returns its adder, or None to leave it out.
+    Those of an experiment in SLOW that is not to be run now are the ones that it left in FIGURES.
+    """
+    if name not in SLOW or is_wanted(name):
+        submitted = submit_adders(pool, name, EXPERIMENTS[name]).values()
+        adders = [pool.derive(choose, one.training) for one in submitted]
+        return Group(adders, [one.training for one in submitted])
+    adders = []
+    before = results.read(FIGURES / "results.json")["experiments"].get(name, {"variants": []})
+    for variant in before["variants"]:
+        for run in variant["runs"]:
+            path = name_adder(name, variant["label"], run["seed"])
+            if path.exists():
+                adder = trials.plain_adder(pt.load(path))
+                adders.append(choose({"accuracy": run["accuracy"], "adder": adder}))
+    return Group(adders, [])
 
 
 def submit_adders(pool, name, experiment, speaker=None):
@@ -310,7 +409,7 @@ def describe_run(adder):
     return {
         "seed": adder.seed,
         "steps": training["steps"],
-        "loss": [training["loss"][step - 1] for step in training["steps"]],
+        "loss": [training["loss"][step] for step in training["steps"]],
         "accuracy": training["accuracy"],
         "error": training["error"],
         "ms_per_step": training["ms_per_step"],
@@ -341,15 +440,70 @@ def submit_gpu(pool):
     return Part("gpu", list(runs.values()), describe)
 
 
-def submit_for_proof(pool, cell, layers, seeds):
-    """Submit adders of one cell and depth to be trained for the proof, and decided: a list."""
+def submit_worth(pool):
+    """Submit what looks at adders that end at 100%, and those that are trained on short numbers."""
+    submitted = []
+    if is_wanted("errors"):
+        groups = {}
+        for name in EXPERIMENTS:
+            groups[name] = collect_adders(pool, name, trials.get_perfect_adder)
+        submitted.append(submit_errors(pool, "errors", groups, COUNTED_PAIRS))
+    if is_wanted("errors_in_a_million"):
+        groups = {}
+        for name in ("task-1", "final-model"):
+            if name in EXPERIMENTS:
+                groups[name] = collect_adders(pool, name, trials.get_perfect_adder)
+        submitted.append(submit_errors(pool, "errors_in_a_million", groups, MANY_PAIRS))
+    if is_wanted("memory") and (REMEMBERING or PROVEN_SEEDS):
+        submitted.append(submit_memory(pool, group_remembering(pool), MEMORY))
+    for name, cells in {"little": ["RNN"], "little_gated": ["GRU", "LSTM"]}.items():
+        if is_wanted(name) and LITTLE_DIGITS:
+            experiments = {
+                cell: compare(replace(LITTLE, cell=cell), LITTLE_SEEDS, digitlen=LITTLE_DIGITS)
+                for cell in cells
+            }
+            submitted.append(
+                submit_little(pool, name, experiments, LITTLE_LENGTHS, 100, list_long_trainings())
+            )
+    return submitted
+
+
+def group_remembering(pool):
+    """The adders whose memory is looked at: those of REMEMBERING, and proven ones."""
+    groups = {}
+    for name in REMEMBERING:
+        groups[name] = collect_adders(pool, name, trials.get_adder)
+    for cell, by_layers in PROVEN_SEEDS.items():
+        layers = min(by_layers)
+        adders = submit_for_proof(pool, cell, layers, by_layers[layers][:3])
+        trainings = [one.training for one in adders]
+        groups[for_the_proof(cell)] = Group([one.adder for one in adders], trainings)
+    return groups
+
+
+def list_long_trainings():
+    """What training on 5000 digits took, {whose: (digits, seconds)}."""
+    ms_per_step = dict(report.GPU["original_ms"])[5000]
+    steps = report.REPORT["5000-digits"]["settings"]["steps"]
+    trainings = {"the report's code": (5000, 1e-3 * ms_per_step * steps)}
+    before = results.read(FIGURES / "results.json")["experiments"].get("5000-digits")
+    if before:
+        runs = before["variants"][0]["runs"]
+        seconds = [1e-3 * run["ms_per_step"] * (run["steps"][-1] + 1) for run in runs]
+        trainings["ours, batch size 100"] = (5000, statistics.median(seconds))
+    return trainings
+
+
+def submit_for_proof(pool, cell, layers, seeds, hidden=pt.HIDDEN):
+    """Submit adders of one cell and size to be trained for the proof, and decided: a list."""
     adders = []
     for seed in seeds:
-        title = f"proof, {trials.describe({'cell': cell, 'layers': layers})}, seed {seed}"
+        title = f"proof, {name_size(cell, layers, hidden)}, seed {seed}"
         training = pool.submit(
             trials.train_for_proof,
             cell,
             layers,
+            hidden,
             seed,
             DEVICE,
             title=title,
@@ -358,6 +512,14 @@ def submit_for_proof(pool, cell, layers, seeds):
         )
         adders.append(submit_decision(pool, title, seed, training, trials.describe_proof_training))
     return adders
+
+
+def name_size(cell, layers, hidden):
+    """The size of an adder in words; the report's number of hidden units goes without saying."""
+    size = {"cell": cell, "layers": layers}
+    if hidden != pt.HIDDEN:
+        size["hidden"] = hidden
+    return trials.describe(size)
 
 
 def submit_first_for_proof(pool, count):
@@ -372,49 +534,68 @@ def submit_first_for_proof(pool, count):
 
 def submit_proof(pool):
     """Submit the adders for the proof, the deepest first, and the picture's portraits of some."""
+    sizes = list_proven_sizes()
     adders = {}
-    for cell, by_layers in PROVEN_SEEDS.items():
-        adders[cell] = {}
-        for layers in sorted(by_layers, reverse=True):
-            adders[cell][layers] = submit_for_proof(pool, cell, layers, by_layers[layers])
+    for cell, layers, hidden in sorted(sizes, key=lambda size: size[1], reverse=True):
+        seeds = sizes[cell, layers, hidden]
+        adders[cell, layers, hidden] = submit_for_proof(pool, cell, layers, seeds, hidden)
     shown = {}
     for name, experiment in list(STRESSED.items())[:1]:
         settings = experiment.variants[0].settings[0]
         one = trials.Experiment((), (trials.Variant("", (settings,)),))
         shown[name] = submit_adders(pool, name, one)[settings]
-    for cell, by_layers in adders.items():
-        shown[for_the_proof(cell)] = first_adders(by_layers)[0]
+    for size in sizes:
+        shown.setdefault(for_the_proof(size[0]), adders[size][0])  # the one with fewest layers
+    by_hand = trials.plain_adder(build_by_hand())
+    portrayed = {name: one.adder for name, one in shown.items()} | {"set by hand": by_hand}
     portraits = {
-        name: pool.submit(trials.portray, one.adder, title=f"portrait of {name}", seconds=0.5)
-        for name, one in shown.items()
+        name: pool.submit(trials.portray, adder, title=f"portrait of {name}", seconds=0.5)
+        for name, adder in portrayed.items()
     }
-    runs = [*portraits.values(), *runs_of(shown.values())]
+    deciding = pool.submit(trials.decide_adder, by_hand, title="set by hand", seconds=0.3)
+    checking = submit_check(pool, by_hand, "set by hand")
+    runs = [*portraits.values(), *runs_of(shown.values()), deciding, checking]
     checks = {}
-    for by_layers in adders.values():
-        for submitted in by_layers.values():
-            runs += runs_of(submitted)
-            checks |= {one: submit_check(pool, one) for one in submitted}
+    for submitted in adders.values():
+        runs += runs_of(submitted)
+        checks |= {one: submit_check(pool, one.adder, one.training.title) for one in submitted}
     runs += checks.values()
 
     def describe():
         groups = []
-        for cell, by_layers in adders.items():
-            save_first_proven(by_layers, FIGURES / f"proven_{cell.lower()}.npz")
-            for layers, submitted in sorted(by_layers.items()):
-                groups.append(
-                    {
-                        "label": trials.describe({"cell": cell, "layers": layers}),
-                        "cell": cell,
-                        "runs": [describe_proof_run(one, checks[one]) for one in submitted],
-                    }
-                )
+        for cell, layers, hidden in sizes:
+            submitted = adders[cell, layers, hidden]
+            groups.append(
+                {
+                    "label": name_size(cell, layers, hidden),
+                    "cell": cell,
+                    "runs": [describe_proof_run(one, checks[one]) for one in submitted],
+                }
+            )
+            if hidden == pt.HIDDEN and layers == min(PROVEN_SEEDS[cell]):
+                save_first_proven(submitted, FIGURES / f"proven_{cell.lower()}.npz")
+        model = build_by_hand()
+        save_if_proven(model, FIGURES / "by_hand.npz")
         return {
             "picture": "proof.png",
             "groups": groups,
+            "by_hand": describe_decided(deciding.result(), checking.result())
+            | {"parameters": sum(parameter.numel() for parameter in model.parameters())},
             "portraits": [{"name": name} | run.result() for name, run in portraits.items()],
         }
 
     return Part("proof", runs, describe)
+
+
+def list_proven_sizes():
+    """The sizes of the adders for the proof, {(cell, layers, hidden units): seeds}."""
+    sizes = {}
+    for cell, by_layers in PROVEN_SEEDS.items():
+        for layers in sorted(by_layers):
+            sizes[cell, layers, pt.HIDDEN] = by_layers[layers]
+    for hidden, seeds in PROVEN_SMALL.items():
+        sizes["RNN", 1, hidden] = seeds
+    return sizes
 
 
 def for_the_proof(cell):
@@ -422,38 +603,38 @@ def for_the_proof(cell):
     return f"{cell}, trained for the proof"
 
 
-def first_adders(by_layers):
-    """The submitted adders with the fewest layers."""
-    return by_layers[min(by_layers)]
-
-
-def submit_check(pool, submitted):
+def submit_check(pool, adder, title):
     """Have the proof of an adder checked by exact/check.py."""
-    title = f"check of {submitted.training.title}"
-    return pool.submit(trials.check_proof, submitted.adder, title=title, seconds=1.0)
+    return pool.submit(trials.check_proof, adder, title=f"check of {title}", seconds=1.0)
 
 
 def describe_proof_run(submitted, check):
     """What results.json has of an adder that was trained for the proof."""
-    decision = submitted.deciding.result()
-    checked = check.result()
-    return decision | {
-        "seed": submitted.seed,
-        "checked": checked["checked"],
-        "refused": checked["refused"],
-        "slack": checked["slack"],
-        "seconds": submitted.training.result()["seconds"] + decision["seconds"],
-    }
+    decided = describe_decided(submitted.deciding.result(), check.result())
+    decided["seconds"] += submitted.training.result()["seconds"]
+    return decided | {"seed": submitted.seed}
 
 
-def save_first_proven(by_layers, path):
-    """Save the first proven adder of those with the fewest layers, with its certificate."""
-    for submitted in first_adders(by_layers):
+def describe_decided(decision, checked):
+    """What results.json has of an adder decided, and of its proof, checked."""
+    of_check = {name: checked[name] for name in ("checked", "refused", "slack")}
+    return decision | of_check
+
+
+def save_first_proven(adders, path):
+    """Save the first proven one of submitted adders, with its certificate."""
+    for submitted in adders:
         if submitted.deciding.result()["verdict"] == "proven":
-            path.parent.mkdir(parents=True, exist_ok=True)
-            model = pt.adder_of(**submitted.adder.result())
-            exact.save_certificate(model, exact.prove(model), path)
+            save_if_proven(pt.adder_of(**submitted.adder.result()), path)
             return
+
+
+def save_if_proven(model, path):
+    """Save an adder with its certificate, if it is proven."""
+    proof = exact.prove(model)
+    if proof.proven:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        exact.save_certificate(model, proof, path)
 
 
 def submit_stress(pool):
@@ -559,6 +740,9 @@ def merge(merged, part, pool):
     Where all its runs were cached and nothing changed, it stays as it was made before.
     """
     described = results.plain(part.describe())
+    if described is None:
+        pool.print(f"{part.name}: nothing to look at")
+        return
     work = describe_work(part.runs)
     described["made"] = results.plain(pool.machine(DEVICE) | work | {"workers": pool.workers})
     place = merged["experiments"] if part.name in EXPERIMENTS else merged
@@ -576,7 +760,9 @@ def without_made(described):
 def look_over(merged):
     """Count and judge over all parts of the results."""
     merged["decided"] = results.plain(report.count_decided(merged))
+    merged["causes"] = worth.count_causes(report.list_perfect(merged))
     merged["verdicts"] = results.plain(report.overview(merged))
+    merged["same_seed"] = results.plain(report.compare_with_original(merged))
 
 
 def write_results(merged):

@@ -186,8 +186,10 @@ def worst_case_loss(weights, rounds, scale):
     return pt.cross_entropy(worst_case_logits(weights, mid, rad), right)
 
 
-def train_proven(layers=1, seed=0, cell="RNN", device="cpu"):
-    """Train an adder of `layers` layers of `cell` for the proof; returns (model, `Proof`).
+def train_proven(layers=1, seed=0, cell="RNN", device="cpu", hidden=pt.HIDDEN):
+    """Train an adder of `layers` layers of `hidden` units of `cell` for the proof.
+
+    Returns (model, `Proof`).
 
     Adam with a one-cycle learning rate, gradients clipped to norm 1. At first the loss is the usual
     one, on long-carry pairs, at last that of the worst case; see the constants above. Raises
@@ -196,7 +198,7 @@ def train_proven(layers=1, seed=0, cell="RNN", device="cpu"):
     check_at_least("seed", seed, 0)
     device = pt.check_device(device)
     pt.seed_everything(seed)
-    model = pt.Adder(cell, layers).to(device)
+    model = pt.Adder(cell, layers, hidden).to(device)
     recipe = choose_recipe(check_provable(model), layers)
     lower_keeping_gates(model)
     parameters = list(model.parameters())

@@ -16,7 +16,23 @@ import jinja2
 import markdown
 from markdown.extensions.toc import TocExtension
 
-PARTS = ("made", "rule", "verdicts", "decided", "stress", "lengths", "proof", "gpu")
+PARTS = (
+    "made",
+    "rule",
+    "same_seed",
+    "verdicts",
+    "decided",
+    "causes",
+    "errors",
+    "errors_in_a_million",
+    "memory",
+    "little",
+    "little_gated",
+    "stress",
+    "lengths",
+    "proof",
+    "gpu",
+)
 MACHINE = ("python", "torch", "numpy", "device", "workers")
 RELOAD = 5  # seconds
 STATUS = re.compile("<!-- running -->.*?<!-- end -->", re.DOTALL)

@@ -1,8 +1,11 @@
-"""The report's claims and whether runs bear them out. What the report says stands in report.toml.
+"""The report's claims, numbers and curves, and whether runs bear them out.
 
-A run here is what results.json has: "steps", those of its evaluations, and the "loss" and
-"accuracy" at each of them, "error", None or what ended it early, and what was decided of its
-adder.
+What the report says stands in report.toml, the curves of its figures in report_curves.json, and
+those of its published code, run again with known seeds, in original_code_curves.json.
+
+A run here is what results.json has: "seed", "steps", those of its evaluations, counted from 0, the
+"loss" and "accuracy" at each of them, "error", None or what ended it early, and what was decided of
+its adder.
 """
 
 import itertools
@@ -12,131 +15,266 @@ import statistics
 import tomllib
 from pathlib import Path
 
-STEADY = 3  # evaluations at 1.0 in a row
-READING_ERROR = 1.05  # the report's values were read off its figures, to about 5%
 CONFIDENCE = 0.95
-RULE = {"confidence": CONFIDENCE, "reading_error": READING_ERROR, "steady": STEADY}
+SEEDS = (8, 5)  # one or the other in each experiment of the report
+LEVELS = (0.5, 0.9, 1.0)  # the accuracies whose first steps are given
+NUMBER_LEVEL = 0.9  # the one whose first step is placed among ours
+LEAST_LOSS = 0.03  # below it the losses that were read off the figures are not to be trusted
+NEAR = 0.05  # of a level: three standard errors of an accuracy of 0.97 on 100 test pairs
+MOST_IN_HEADLINE = 5  # variants whose steps a headline gives
 NO_VERDICT = "no verdict: these settings are not the report's"
 NO_CLAIMS = "no claims: the report has no such experiment"
+NO_WORDS = "no claims: the report shows its curves and says nothing of them"
 NO_GPU = "not measured: there was no GPU"
 
-SAID = tomllib.loads(Path(__file__).with_name("report.toml").read_text(encoding="utf-8"))
+FOLDER = Path(__file__).parent
+CURVES = json.loads((FOLDER / "report_curves.json").read_text(encoding="utf-8"))
+ORIGINAL = json.loads((FOLDER / "original_code_curves.json").read_text(encoding="utf-8"))
+SAID = tomllib.loads((FOLDER / "report.toml").read_text(encoding="utf-8"))
 PEERS = SAID.pop("peers")  # the longest numbers of published neural adders
 GPU = SAID.pop("gpu")
-SIMPLE = {"stop_after_perfect": None} | SAID["task-1"]["settings"]
-REPORT = {name: said | {"settings": SIMPLE | said["settings"]} for name, said in SAID.items()}
+BASE = SAID.pop("base") | {"stop_after_perfect": None}
 
 
-def first_step(run, level=1.0, times=1):
-    """The step from which the accuracy was `level` or more, `times` times in a row; or infinity."""
-    in_a_row = 0
-    for place, accuracy in enumerate(run["accuracy"]):
-        in_a_row = in_a_row + 1 if accuracy >= level else 0
-        if in_a_row == times:
-            return run["steps"][place - times + 1]
+# --- What the report says: `REPORT`. Of each of its experiments it has what report.toml has, all of
+# its settings (a list for what is compared), its curves by the value of what is compared (None for
+# nothing), and what they show in words.
+
+
+def read_experiment(name):
+    """What the report says and shows of an experiment."""
+    said = {"compares": None, "claims": []} | SAID[name]
+    field = said["compares"]
+    settings = BASE | said["settings"]
+    curves = {}
+    for key in CURVES[name]["variants"]:
+        # With all its digits: a learning rate is compared as it was run.
+        value = type(BASE[field])(key) if field else None
+        curves[value] = read_curve(name, key)
+    if field:
+        settings[field] = list(curves)
+    return said | {"settings": settings, "curves": curves, "says": say_curves(name, curves)}
+
+
+def read_curve(name, key):
+    """One curve of the report's: {"label", "loss", "accuracy": [[step, value], ...], "evaluated"}.
+
+    "evaluated" are the steps at which it had an accuracy, seen or hidden. Where the report printed
+    its accuracies and drew none, these are those of the printed lines.
+    """
+    points = CURVES[name]["variants"][key]
+    accuracy = points.get("accuracy")
+    evaluated = list(range(0, CURVES[name]["steps"], BASE["eval_every"]))
+    if accuracy is None:
+        accuracy = CURVES[name]["printed"]["accuracy"]
+        evaluated = [step for step, _ in accuracy]
+    return {
+        "label": key or "the report",
+        "loss": points["loss"],
+        "accuracy": accuracy,
+        "evaluated": evaluated,
+    }
+
+
+def first_step_seen(curve, level):
+    """The step from which a curve of the report's was at `level`; infinity for never.
+
+    None where that is not seen: a legend and other curves hide parts of some. A first step counts
+    only where the evaluation before it is seen too. A curve with hidden parts that is nowhere seen
+    at `level` may have been there unseen; where the last that is seen of it is well below, it is
+    taken for never.
+    """
+    seen = dict(curve["accuracy"])
+    before_is_seen = True
+    for step in curve["evaluated"]:
+        if step in seen and seen[step] >= level:
+            return step if before_is_seen else None
+        before_is_seen = step in seen
+    if len(seen) == len(curve["evaluated"]):
+        return math.inf
+    _, last = curve["accuracy"][-1]
+    return math.inf if last < level - NEAR else None
+
+
+def say_curves(name, curves):
+    """What the report's curves of an experiment show, or its printed lines, in words."""
+    if "printed" in CURVES[name]:
+        printed = CURVES[name]["printed"]
+        loss = say_points(printed["loss"])
+        return f"printed loss {loss}; printed accuracy {say_points(printed['accuracy'])}"
+    early = say_first_steps(curves, 0.9)
+    late = say_first_steps(curves, 1.0)
+    whose = ""
+    if len(curves) > 1:
+        whose = f" of {SAID[name]['compares']} {', '.join(map(say_value, curves))}"
+    says = f"accuracy{whose} first at 0.9 at step {early}; at 1.0 at step {late}"
+    for value, curve in curves.items():
+        falls = find_fall(curve)
+        if falls is not None:
+            low, back = falls
+            says += f"; that of {say_value(value)} falls to {low[1]:g} at step {low[0]}"
+            says += f" and is back at {back[1]:g} at step {back[0]}"
+    return says
+
+
+def say_points(points):
+    """Some points of a curve, as "0.308, 0.118 at step 200, 250"."""
+    steps = ", ".join(str(step) for step, _ in points)
+    values = ", ".join(say_value(value) for _, value in points)
+    return f"{values} at step {steps}"
+
+
+def say_first_steps(curves, level):
+    """The first steps of the report's curves at `level`, as "300, never, not seen"."""
+    return ", ".join(say_step(first_step_seen(curve, level)) for curve in curves.values())
+
+
+def say_step(step):
+    """A first step in words; None is one that is not seen."""
+    if step is None:
+        return "not seen"
+    return "never" if step == math.inf else f"{step:g}"
+
+
+def say_value(value):
+    """A setting or a point of a curve: to three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def find_fall(curve):
+    """The points at which a curve of the report's that was at 0.9 is lowest, and is back there.
+
+    None where it is never at 0.1 or less in between.
+    """
+    points = curve["accuracy"]
+    high = [place for place, (_, accuracy) in enumerate(points) if accuracy >= 0.9]
+    for before, after in itertools.pairwise(high):
+        low = min(points[before : after + 1], key=lambda point: point[1])
+        if low[1] <= 0.1:
+            return low, points[after]
+    return None
+
+
+REPORT = {name: read_experiment(name) for name in SAID}
+
+
+# --- What is seen of a run.
+
+
+def first_step(run, level):
+    """The first of a run's evaluations with an accuracy of `level` or more; infinity for never."""
+    for step, accuracy in zip(run["steps"], run["accuracy"], strict=True):
+        if accuracy >= level:
+            return step
     return math.inf
 
 
-def last_step_counted(variants, step):
-    """The last evaluation that still counts as the report's `step`, which was read off a figure."""
-    first_steps = [run["steps"][0] for run in variants.values() if run["steps"]]
-    every = min(first_steps, default=1)
-    return math.ceil(step * READING_ERROR / every) * every
+def ends_correct(run):
+    """Whether a run's last accuracy is 1.0; it may have stopped early because of that."""
+    return run["error"] is None and run["accuracy"][-1:] == [1.0]
 
 
-# --- The questions of report.toml to the runs of one seed, {value of what is compared: run}. A step
-# `read` was read off a figure.
+def value_at(run, curve, step):
+    """The "loss" or "accuracy" of a run at `step`; None where it has none.
+
+    A run that ended at 1.0 counts as 1.0 from there on.
+    """
+    if step in run["steps"]:
+        value = run[curve][run["steps"].index(step)]
+        return value if value is not None and math.isfinite(value) else None
+    if curve == "accuracy" and ends_correct(run) and step > run["steps"][-1]:
+        return 1.0
+    return None
 
 
-def all_reach(variants, level=1.0, read=10**9, within=10**9, steady=False):
-    """Whether each variant reached `level` by then; `steady`: STEADY times in a row."""
-    step = min(within, last_step_counted(variants, read))
-    times = STEADY if steady else 1
-    return all(first_step(run, level, times) <= step for run in variants.values())
+# --- The questions of report.toml to the runs of one seed, {value of what is compared: run}. The
+# answer is True or False, or None where the runs have none.
 
 
-def one_reaches(variants, read):
-    """Whether any variant reached 1.0 by then."""
-    return min(map(first_step, variants.values())) <= last_step_counted(variants, read)
+def all_reach(runs, level=1.0, by=None):
+    """Whether each run is at `level` at some evaluation: up to the step `by`, if there is one."""
+    steps = [first_step(run, level) for run in runs.values()]
+    return max(steps) < math.inf and (by is None or max(steps) <= by)
 
 
-def comes(variants, variant, place, level=1.0):
-    """Whether `variant` reached `level` before each other ("first"), or after each or never
-    ("last")."""
-    step = first_step(variants[variant], level)
-    others = [first_step(run, level) for value, run in variants.items() if value != variant]
-    if place == "first":
-        return step < min(others)
-    return step > max(others)
+def all_end_correct(runs):
+    """Whether each run is at 1.0 at its last evaluation."""
+    return all(ends_correct(run) for run in runs.values())
 
 
-def losses_are_near(variants, factor):
-    """Whether the loss was within `factor` of each value that the report has of task-1."""
-    ratios = [loss_at(variants, step) / loss for step, loss in REPORT["task-1"]["loss"]]
-    return all(1 / factor <= ratio <= factor for ratio in ratios)
+def all_correct_from(runs, start, end, every):
+    """Whether each run is at 1.0 at each of these steps, `start` and `end` included."""
+    steps = range(start, end + 1, every)
+    return all(value_at(run, "accuracy", step) == 1.0 for run in runs.values() for step in steps)
 
 
-def loss_halves(variants, start, end):
-    """Whether the loss at step `end` was at most half of that at `start`."""
-    return loss_at(variants, end) <= loss_at(variants, start) / 2
+def loss_halves_after(runs, start):
+    """Whether the loss of each run is at its last evaluation at most half of that at `start`."""
+    for run in runs.values():
+        if run["error"] is not None:
+            return False
+        before = value_at(run, "loss", start)
+        after = value_at(run, "loss", run["steps"][-1])
+        if before is None or after is None or after > before / 2:
+            return False
+    return True
 
 
-def loss_at(variants, step):
-    """The loss at `step` in the one run of an experiment that compares nothing; or infinity."""
-    (run,) = variants.values()
-    if step not in run["steps"]:
-        return math.inf
-    return run["loss"][run["steps"].index(step)]
+def comes_first(runs, variant, level):
+    """Whether the run of `variant` is at `level` before each other; a tie is not first."""
+    others = [first_step(run, level) for value, run in runs.items() if value != variant]
+    return first_step(runs[variant], level) < min(others)
 
 
-def fastest_is_between(variants, low, high):
-    """Whether the variant that reached 1.0 first lies between `low` and `high`."""
-    fastest = min(variants, key=lambda value: first_step(variants[value]))
-    return low <= fastest <= high
+def one_reaches_and_one_does_not(runs, reached, missed):
+    """Whether some run is ever at the accuracy `reached`, and another never at `missed`."""
+    one_reaches = any(first_step(run, reached) < math.inf for run in runs.values())
+    one_misses = any(first_step(run, missed) == math.inf for run in runs.values())
+    return one_reaches and one_misses
 
 
-def lowest_never_reaches(variants):
-    """Whether the smallest value was never at 1.0."""
-    return first_step(variants[min(variants)]) == math.inf
+def best_lies_between(runs, low, high, before):
+    """Whether a value from `low` to `high` is first at 1.0, alone or not, and before a step."""
+    steps = {value: first_step(run, 1.0) for value, run in runs.items()}
+    best = min(steps.values())
+    lies_between = any(low <= value <= high for value, step in steps.items() if step == best)
+    return lies_between and best < before
 
 
-def highest_ends_wrong(variants):
-    """Whether the largest value was not at 1.0 at its last evaluation, or broke off."""
-    run = variants[max(variants)]
-    return run["error"] is not None or run["accuracy"][-1] < 1.0
+def lowest_and_highest_miss(runs, level_of_lowest, level_of_highest):
+    """Whether the runs of the lowest and of the highest value are never at a level of each."""
+    lowest = first_step(runs[min(runs)], level_of_lowest)
+    highest = first_step(runs[max(runs)], level_of_highest)
+    return lowest == highest == math.inf
 
 
-def one_falls_and_recovers(variants, to):
-    """Whether the accuracy of any variant was 1.0, then `to` or less, then 1.0 again."""
-    for run in variants.values():
-        accuracy = run["accuracy"]
-        if 1.0 in accuracy:
-            first = accuracy.index(1.0)
-            last = len(accuracy) - 1 - accuracy[::-1].index(1.0)
-            if min(accuracy[first : last + 1]) <= to:
-                return True
-    return False
+def all_add_5000_digits(runs):
+    """Whether each run's adder adds all pairs of 5000 digits right; None where it was not asked."""
+    accuracies = [run.get("accuracy_at_5000") for run in runs.values()]
+    if None in accuracies:
+        return None
+    return all(accuracy == 1.0 for accuracy in accuracies)
 
 
 QUESTIONS = {
     "all_reach": all_reach,
-    "one_reaches": one_reaches,
-    "comes": comes,
-    "losses_are_near": losses_are_near,
-    "loss_halves": loss_halves,
-    "fastest_is_between": fastest_is_between,
-    "lowest_never_reaches": lowest_never_reaches,
-    "highest_ends_wrong": highest_ends_wrong,
-    "one_falls_and_recovers": one_falls_and_recovers,
+    "all_end_correct": all_end_correct,
+    "all_correct_from": all_correct_from,
+    "loss_halves_after": loss_halves_after,
+    "comes_first": comes_first,
+    "one_reaches_and_one_does_not": one_reaches_and_one_does_not,
+    "best_lies_between": best_lies_between,
+    "lowest_and_highest_miss": lowest_and_highest_miss,
+    "all_add_5000_digits": all_add_5000_digits,
 }
 
 
-def answer(variants, asks, **arguments):
-    """The answer of one seed's runs to a claim of report.toml: `asks` is the name of a question."""
-    return QUESTIONS[asks](variants, **arguments)
+def answer(claim, runs):
+    """The answer of one seed's `runs` to a claim of report.toml."""
+    return QUESTIONS[claim["question"]](runs, **claim.get("arguments", {}))
 
 
-# --- Verdicts.
+# --- Verdicts on claims.
 
 
 def majority(yes, seeds):
@@ -159,55 +297,49 @@ def verdict(answers):
     return "depends on the seed" if len(set(answers)) > 1 else "too few seeds"
 
 
-def judge_claim(claim, answers, note=""):
-    """A claim, judged by one answer a seed; `note` says what it is about."""
-    return {"claim": claim, "answers": answers, "verdict": verdict(answers), "note": note}
+def judge_claim(claim, words, answers, note=""):
+    """A claim, in English and in the report's words, judged by one answer a seed."""
+    return {
+        "claim": claim,
+        "words": words,
+        "answers": answers,
+        "verdict": verdict(answers),
+        "note": note,
+    }
 
 
 def judge(name, variants):
-    """The claims on an experiment, judged by its variants; none if its settings differ."""
+    """The claims on an experiment, judged by its variants; none if its settings differ.
+
+    A seed whose runs have no answer to a claim does not count there; a claim to which no seed has
+    one is left out.
+    """
     if name not in REPORT or differences(name, variants):
         return []
     said = REPORT[name]
-    by_value = {}
-    for variant in variants:
-        value = value_compared(said, variant)
-        if value in values_of(said):
-            by_value[value] = {run["seed"]: run for run in variant["runs"]}
-    seeds = set.intersection(*(set(by_seed) for by_seed in by_value.values()))
-    batch_size = said["settings"]["batch_size"]
-    note = f"with a batch size of {batch_size}" if batch_size < SIMPLE["batch_size"] else ""
+    by_value = {value_compared(said, variant): variant for variant in variants}
+    asked = {value: by_value[value] for value in said["curves"]}
+    by_seed = [dict(zip(asked, runs, strict=True)) for runs in runs_by_seed(list(asked.values()))]
     claims = []
-    for claim, question in said["claims"].items():
-        answers = []
-        for seed in sorted(seeds):
-            runs = {value: by_seed[seed] for value, by_seed in by_value.items()}
-            answers.append(answer(runs, **question))
-        claims.append(judge_claim(claim, answers, note))
+    for claim in said["claims"]:
+        answers = [answer(claim, runs) for runs in by_seed]
+        given = [each for each in answers if each is not None]
+        if given:
+            claims.append(judge_claim(claim["claim"], claim["words"], given, claim.get("note", "")))
     return claims
 
 
-def compared_field(said):
-    """The field that an experiment of the report compares, or None."""
-    fields = [field for field, value in said["settings"].items() if isinstance(value, list)]
-    return fields[0] if fields else None
-
-
-def values_of(said):
-    """The values that an experiment of the report compares; [None] for nothing."""
-    field = compared_field(said)
-    return said["settings"][field] if field else [None]
+def runs_by_seed(variants):
+    """For each seed that all `variants` have, in ascending order, its run of each variant."""
+    of_variants = [{run["seed"]: run for run in variant["runs"]} for variant in variants]
+    seeds = set.intersection(*(set(runs) for runs in of_variants))
+    return [[runs[seed] for runs in of_variants] for seed in sorted(seeds)]
 
 
 def value_compared(said, variant):
     """The value of a variant of ours in what the report compares; None for nothing."""
-    field = compared_field(said)
-    return as_read(variant["settings"][field]) if field else None
-
-
-def as_read(value):
-    """A setting as the report has it: a learning rate to three digits."""
-    return float(f"{value:.3g}") if isinstance(value, float) else value
+    field = said["compares"]
+    return variant["settings"][field] if field else None
 
 
 def differences(name, variants):
@@ -216,11 +348,18 @@ def differences(name, variants):
     All fields count but the seed and the device. More values than the report compares are no
     difference: it is judged on those that it has.
     """
+    said = REPORT[name]
     lines = []
-    for field, value in REPORT[name]["settings"].items():
-        reports = value if isinstance(value, list) else [value]
-        ours = list(dict.fromkeys(as_read(variant["settings"][field]) for variant in variants))
-        same = set(reports) <= set(ours) if isinstance(value, list) else reports == ours
+    for field, value in said["settings"].items():
+        ours = list(dict.fromkeys(variant["settings"][field] for variant in variants))
+        if field == said["compares"]:
+            reports = value
+            same = set(reports) <= set(ours)
+        else:
+            reports = [value]
+            same = ours == reports
+        if field == "stop_after_perfect" and ours == [said.get("may_stop_after_perfect")]:
+            same = True
         if not same:
             lines.append(f"{field} is {in_words(ours)}, the report's is {in_words(reports)}")
     return lines
@@ -246,6 +385,162 @@ def tally(claims):
     return ", ".join(words)
 
 
+# --- The report's numbers and curves among ours. Each is of one run: does it look like one of ours?
+
+
+def place_among(value, ours):
+    """Where a value of the report's lies: "within" the range of ours, "below" or "above" all."""
+    if value < min(ours):
+        return "below"
+    if value > max(ours):
+        return "above"
+    return "within"
+
+
+def place_number(label, unit, ours, reports):
+    """A number of the report's by its place among ours, one a seed."""
+    names = {"below": "lower", "above": "higher"}
+    if unit == "step":
+        names = {"below": "earlier", "above": "later"}
+    place = place_among(reports, ours)
+    return {
+        "label": label,
+        "unit": unit,
+        "ours": ours,
+        "reports": reports,
+        "place": names.get(place, place),
+    }
+
+
+def place_numbers(name, variants):
+    """The report's numbers of an experiment among those of its variants, which have its settings.
+
+    A list of what `place_number` makes: the losses that the report printed, where it did, else the
+    first step at 0.9 of each of its curves.
+    """
+    said = REPORT[name]
+    numbers = []
+    for variant in variants:
+        curve = said["curves"].get(value_compared(said, variant))
+        if curve is None:
+            continue  # a value that the report did not try
+        if "losses_at" in said:
+            of_variant = place_losses(name, variant["runs"])
+        else:
+            of_variant = place_first_step(curve, variant["runs"])
+        if variant["label"]:
+            for number in of_variant:
+                number["label"] = f"{variant['label']}: {number['label']}"
+        numbers += of_variant
+    return numbers
+
+
+def place_losses(name, runs):
+    """Some of the losses that the report printed, each among those of `runs` at that step."""
+    printed = dict(CURVES[name]["printed"]["loss"])
+    numbers = []
+    for step in REPORT[name]["losses_at"]:
+        losses = [value_at(run, "loss", step) for run in runs]
+        # A run that broke off before counts as higher.
+        ours = [math.inf if loss is None else loss for loss in losses]
+        numbers.append(place_number(f"loss at step {step}", "loss", ours, printed[step]))
+    return numbers
+
+
+def place_first_step(curve, runs):
+    """The first step at 0.9 of a curve of the report's among those of `runs`; [] if not seen."""
+    step = first_step_seen(curve, NUMBER_LEVEL)
+    if step is None:
+        return []
+    ours = [first_step(run, NUMBER_LEVEL) for run in runs]
+    return [place_number(f"first step at {NUMBER_LEVEL}", "step", ours, step)]
+
+
+def share_within(points, runs, curve):
+    """The share of a report's curve's points that lie within the range of `runs` at that step.
+
+    Points at steps where a run has no value are left out; None where none is left.
+    """
+    within = []
+    for step, value in points:
+        ours = [value_at(run, curve, step) for run in runs]
+        if None not in ours:
+            within.append(place_among(value, ours) == "within")
+    return sum(within) / len(within) if within else None
+
+
+def describe_curve(curve, runs):
+    """A curve of the report's beside our `runs` of the same settings."""
+    loss = [[step, value] for step, value in curve["loss"] if value >= LEAST_LOSS]
+    accuracy = curve["accuracy"]
+    first = {level: first_step_seen(curve, level) for level in LEVELS}
+    return {
+        "label": curve["label"],
+        "loss": loss,
+        "accuracy": accuracy,
+        "first": {f"{level:.0%}": step for level, step in first.items()},
+        "not_seen": [f"{level:.0%}" for level, step in first.items() if step is None],
+        "share": {
+            "loss": share_within(loss, runs, "loss"),
+            "accuracy": share_within(accuracy, runs, "accuracy"),
+        },
+    }
+
+
+def describe_printed(name, runs):
+    """The lines that the report printed, beside our `runs`: a table; empty where it printed none.
+
+    [{"step", "loss" and "accuracy": the report's or None, "our_loss" and "our_accuracy": one a
+    seed}].
+    """
+    printed = CURVES[name].get("printed", {})
+    loss = dict(printed.get("loss", []))
+    accuracy = dict(printed.get("accuracy", []))
+    lines = []
+    for step in sorted(loss | accuracy):
+        lines.append(
+            {
+                "step": step,
+                "loss": loss.get(step),
+                "accuracy": accuracy.get(step),
+                "our_loss": [value_at(run, "loss", step) for run in runs],
+                "our_accuracy": [value_at(run, "accuracy", step) for run in runs],
+            }
+        )
+    return lines
+
+
+# --- The rules, as the page states them.
+
+
+def count_rule(seeds):
+    """What both rules come to for a number of seeds.
+
+    A claim holds from `holds_from` yeses on, and does not hold up to `does_not_hold_to`: None where
+    no count is enough. `median_within` is the probability that the range of so many runs holds the
+    median of all such runs, `next_outside` that one run more falls outside of it (for values
+    that are never equal; if some are, the first is higher and the second lower).
+    """
+    counts = range(seeds + 1)
+    holding = [yes for yes in counts if majority(yes, seeds) >= CONFIDENCE]
+    failing = [yes for yes in counts if majority(yes, seeds) <= 1 - CONFIDENCE]
+    return {
+        "seeds": seeds,
+        "holds_from": min(holding, default=None),
+        "does_not_hold_to": max(failing, default=None),
+        "median_within": 1 - 2 ** (1 - seeds),
+        "next_outside": outside_by_chance(seeds),
+    }
+
+
+def outside_by_chance(seeds):
+    """The probability that one run more falls outside the range of `seeds` like runs, at most."""
+    return 2 / (seeds + 1)
+
+
+RULE = {"confidence": CONFIDENCE, "counts": [count_rule(seeds) for seeds in SEEDS]}
+
+
 # --- What results.json has.
 
 
@@ -256,75 +551,133 @@ def describe_experiment(name, compared, variants):
     "settings" (without the seed) and "runs", one a seed.
     """
     said = REPORT.get(name, {"title": name, "level": 1.0})
-    level = said["level"]
-    described = []
-    for variant in variants:
-        described.append(variant | describe_variant(variant, level))
+    different = differences(name, variants) if name in REPORT else []
+    is_the_reports = name in REPORT and not different
+    described = [variant | describe_variant(variant, said["level"]) for variant in variants]
+    for variant in described:
+        curve = said["curves"].get(value_compared(said, variant)) if is_the_reports else None
+        variant["report"] = describe_curve(curve, variant["runs"]) if curve else None
+        if curve and "printed" in CURVES[name]:
+            variant["report"]["printed_loss"] = CURVES[name]["printed"]["loss"]
+            variant["report"]["printed_accuracy"] = CURVES[name]["printed"]["accuracy"]
     claims = judge(name, variants)
-    verdict = tally(claims) or (NO_VERDICT if name in REPORT else NO_CLAIMS)
-    seeds = max(len(variant["runs"]) for variant in variants)
     settings = variants[0]["settings"]
     return {
         "section": said.get("section"),
         "title": said["title"],
         "says": said.get("says"),
-        "headline": f"{said['title']}: first step at {level:.0%}, "
-        f"median of {seeds} seed{'' if seeds == 1 else 's'}",
-        "level": level,
+        "remark": said.get("remark"),
+        "headline": write_headline(described, said["level"]),
+        "level": said["level"],
         "settings": {field: settings[field] for field in settings if field not in compared},
         "compared": list(compared),
         "variants": described,
+        "numbers": place_numbers(name, variants) if is_the_reports else [],
+        "printed": describe_printed(name, variants[0]["runs"]) if is_the_reports else [],
         "claims": claims,
-        "verdict": verdict,
-        "differences": differences(name, variants) if name in REPORT else [],
-        "report_points": report_points(said, variants),
+        "verdict": tally(claims) or why_no_claims(name, different),
+        "differences": different,
         "picture": f"{name}.png",
     }
+
+
+def why_no_claims(name, different):
+    """Why an experiment has no claims."""
+    if name not in REPORT:
+        return NO_CLAIMS
+    return NO_VERDICT if different else NO_WORDS
 
 
 def describe_variant(variant, level):
     """What is said of a variant: legend, first steps of its runs, shortest counterexample."""
     runs = variant["runs"]
-    first = {at: [first_step(run, at) for run in runs] for at in sorted({level, 1.0})}
-    median = statistics.median(first[level])
-    median_in_words = f"step {median:g}" if median < math.inf else "never"
+    median = median_step(variant, level)
+    median_in_words = "never" if median == math.inf else f"step {median:g}"
     wrong = [run for run in runs if run["digits"]]
     shortest = min(wrong, key=lambda run: run["digits"], default=None)
     return {
         "legend": f"{variant['label'] or 'measured'}: {median_in_words}",
-        "first": {f"{at:.0%}": steps for at, steps in first.items()},
+        "first": {f"{at:.0%}": [first_step(run, at) for run in runs] for at in LEVELS},
         "shortest": shortest["decided"] if shortest else None,
     }
 
 
-def report_points(said, variants):
-    """The report's own values of an experiment, [label of the variant or None, step, value]."""
-    labels = {None: None}
-    if "settings" in said:
-        labels |= {value_compared(said, variant): variant["label"] for variant in variants}
-    accuracy = []
-    for step, value, *variant in said.get("accuracy", []):
-        of_variant = variant[0] if variant else None
-        if of_variant in labels:
-            accuracy.append([labels[of_variant], step, value])
-    return {
-        "loss": [[None, step, value] for step, value in said.get("loss", [])],
-        "accuracy": accuracy,
-    }
+def write_headline(variants, level):
+    """What was found, with its numbers: the title of the picture of described `variants`."""
+    if len(variants) == 1:
+        return headline_of_one(variants[0], level)
+    return headline_of_several(variants, level)
+
+
+def median_step(variant, level):
+    """The median over a variant's runs of the first step at `level`; infinity for never."""
+    return statistics.median(first_step(run, level) for run in variant["runs"])
+
+
+def headline_of_one(variant, level):
+    """How many seeds reach `level`, and when."""
+    steps = [first_step(run, level) for run in variant["runs"]]
+    reached = sum(step < math.inf for step in steps)
+    headline = f"{level} is reached by {reached} of {say_seeds(len(steps))}"
+    if reached:
+        headline += f", median step {say_step(statistics.median(steps))}"
+        headline += f" ({say_step(min(steps))} to {say_step(max(steps))})"
+    if variant["report"]:
+        headline += f"; by the report's at step {say_step(report_step(variant, level))}"
+    return headline
+
+
+def headline_of_several(variants, level):
+    """Which variant is first at `level` for most seeds, and the median step of each."""
+    headline = say_who_is_first(variants, level)
+    medians = [median_step(variant, level) for variant in variants]
+    if len(variants) > MOST_IN_HEADLINE:
+        never = medians.count(math.inf)
+        least = say_step(min(medians))
+        return f"{headline}; least median step {least}; {never} of {len(variants)} medians never"
+    headline += f"; median steps {', '.join(map(say_step, medians))}"
+    if all(variant["report"] for variant in variants):
+        steps = [say_step(report_step(variant, level)) for variant in variants]
+        headline += f"; the report's {', '.join(steps)}"
+    return headline
+
+
+def say_who_is_first(variants, level):
+    """Which of some variants comes first at `level` for most seeds; in a tie nobody does."""
+    by_seed = runs_by_seed(variants)
+    wins = [0] * len(variants)
+    for runs in by_seed:
+        steps = [first_step(run, level) for run in runs]
+        if steps.count(min(steps)) == 1:
+            wins[steps.index(min(steps))] += 1
+    most = max(wins)
+    if most == 0:
+        return f"none is alone first at {level} for any of {say_seeds(len(by_seed))}"
+    ranked = zip(variants, wins, strict=True)
+    best = [variant["label"] for variant, count in ranked if count == most]
+    are = "are" if len(best) > 1 or best[0].endswith("layers") else "is"
+    each = " each" if len(best) > 1 else ""
+    return (
+        f"{' and '.join(best)} {are}{each} first at {level} for {most} of {say_seeds(len(by_seed))}"
+    )
+
+
+def report_step(variant, level):
+    """The first step at `level` of the report's curve of a described variant."""
+    return variant["report"]["first"][f"{level:.0%}"]
+
+
+def say_seeds(count):
+    """So many seeds, in words."""
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def describe_gpu(ms, kinds):
     """The experiment gpu: `ms` is {(device, digits): [ms a step]}, `kinds` {device: its kind}."""
-    claims = []
     devices = {device: {"device": device, "kind": kind, "ms": []} for device, kind in kinds.items()}
     for (device, digits), times in ms.items():
         devices[device]["ms"].append([digits, times])
-        if device != "cpu":
-            pairs = zip(ms["cpu", digits], times, strict=True)
-            answers = [on_cpu >= 3 * there for on_cpu, there in pairs]
-            claims.append(
-                judge_claim(f"at {digits} digits CUDA is at least 3 times as fast", answers)
-            )
+    claims = [judge_gpu(ms, device) for device in devices if device != "cpu"]
     return GPU | {
         "claims": claims,
         "verdict": tally(claims) or NO_GPU,
@@ -333,21 +686,104 @@ def describe_gpu(ms, kinds):
     }
 
 
-def overview(results):
-    """The picture of all verdicts: a line for each experiment of the report, one for each claim.
+def judge_gpu(ms, device):
+    """The claim on a GPU, judged by an answer each time: was it so much faster at each length?"""
+    (claim,) = GPU["claims"]
+    speedups = {}
+    for place, digits in ms:
+        if place == device:
+            pairs = zip(ms["cpu", digits], ms[device, digits], strict=True)
+            speedups[digits] = [on_cpu / there for on_cpu, there in pairs]
+    each_time = zip(*speedups.values(), strict=True)
+    answers = [min(at_each_length) >= claim["at_least"] for at_each_length in each_time]
+    medians = ", ".join(f"{statistics.median(times):.3g}" for times in speedups.values())
+    note = f"{medians} times as fast at {in_words(speedups)} digits"
+    return judge_claim(claim["claim"], claim["words"], answers, note)
 
-    None where there is no such experiment.
+
+# --- What is said of all results together.
+
+
+def overview(results):
+    """The picture of all verdicts: the claims, and the report's numbers among ours.
+
+    "lines" has one for each experiment of the report, one for each claim. None where there is no
+    such experiment.
     """
     experiments = {name: results["experiments"].get(name) for name in REPORT}
     experiments["gpu"] = results.get("gpu")
     lines = []
+    numbers = []
     for name, experiment in experiments.items():
-        if experiment is not None:
-            verdict = "" if experiment["claims"] else experiment["verdict"]
-            title = f"{name}: {experiment['title']}"
-            lines.append({"claim": title, "verdict": verdict, "answers": []})
-            lines += experiment["claims"]
-    return {"picture": "verdicts.png", "lines": lines} if lines else None
+        if experiment is None:
+            continue
+        verdict = "" if experiment["claims"] else experiment["verdict"]
+        title = f"{name}: {experiment['title']}"
+        lines.append({"claim": title, "verdict": verdict, "answers": []})
+        lines += experiment["claims"]
+        if experiment.get("numbers"):
+            numbers.append(
+                {"experiment": name, "title": experiment["title"], "numbers": experiment["numbers"]}
+            )
+    if not lines:
+        return None
+    every = list(itertools.chain(*(of_experiment["numbers"] for of_experiment in numbers)))
+    return {
+        "picture": "verdicts.png",
+        "lines": lines,
+        "numbers": numbers,
+        "outside": sum(number["place"] != "within" for number in every),
+        "count": len(every),
+        "by_chance": sum(outside_by_chance(len(number["ours"])) for number in every),
+    }
+
+
+def compare_with_original(results):
+    """Our runs beside those of the report's published code, with the same settings and seed.
+
+    Returns {"runs", "evaluations": of both, "equal": how many of these have the same accuracy,
+    "largest_loss_difference": at these steps, or None}; None where there is no such run.
+    """
+    runs = 0
+    same = []
+    differences_of_loss = []
+    for original in ORIGINAL["runs"]:
+        ours = find_same_run(results, original)
+        if ours is None:
+            continue
+        runs += 1
+        for place, step in enumerate(range(0, original["steps"], BASE["eval_every"])):
+            if step not in ours["steps"]:
+                continue
+            accuracy = value_at(ours, "accuracy", step)
+            same.append(math.isclose(accuracy, original["accuracy"][place], abs_tol=1e-6))
+            loss = value_at(ours, "loss", step)
+            if "loss" in original and loss is not None:
+                differences_of_loss.append(abs(loss - original["loss"][place]))
+    if runs == 0:
+        return None
+    return {
+        "runs": runs,
+        "evaluations": len(same),
+        "equal": sum(same),
+        "largest_loss_difference": max(differences_of_loss, default=None),
+    }
+
+
+def find_same_run(results, original):
+    """Our longest run with the settings and the seed of one of the published code's, or None."""
+    settings = {field: original.get(field, value) for field, value in BASE.items()}
+    # Where it ends changes no step before.
+    del settings["steps"]
+    del settings["stop_after_perfect"]
+    same_runs = []
+    for experiment in results["experiments"].values():
+        for variant, run in each_run(experiment):
+            ours = variant["settings"]
+            same_settings = all(ours.get(field) == value for field, value in settings.items())
+            if same_settings and run["seed"] == original["seed"]:
+                same_runs.append(run)
+    return max(same_runs, key=lambda run: len(run["steps"]), default=None)
 
 
 def count_decided(results):
@@ -356,16 +792,10 @@ def count_decided(results):
     "perfect": the accuracy was 1.0 at the last evaluation; None for an adder that was trained for
     the proof, whose accuracy was never evaluated. None where there are no adders.
     """
-    groups = []
-    seen = set()
-    for name, experiment in results["experiments"].items():
-        adders = []
-        for variant, run in each_run(experiment):
-            identity = json.dumps(variant["settings"] | {"seed": run["seed"]}, sort_keys=True)
-            if identity not in seen:
-                seen.add(identity)
-                adders.append(decided_adder(run, run["accuracy"][-1:] == [1.0]))
-        groups.append({"name": name, "adders": adders})
+    by_experiment = {name: [] for name in results["experiments"]}
+    for name, run in each_adder(results):
+        by_experiment[name].append(decided_adder(run, is_perfect(run)))
+    groups = [{"name": name, "adders": adders} for name, adders in by_experiment.items()]
     of_cells = {}
     for group in results.get("proof", {}).get("groups", []):
         adders = [decided_adder(run, None) for run in group["runs"]]
@@ -377,6 +807,7 @@ def count_decided(results):
     verdicts = [adder["verdict"] for adder in adders]
     perfect = [adder for adder in adders if adder["perfect"]]
     digits = [adder["digits"] for adder in perfect if adder["digits"]]
+    added_again = [(adder["decided"], adder["wrong_in"]) for adder in adders if adder["wrong_in"]]
     return {
         "picture": "decided.png",
         "groups": [group for group in groups if group["adders"]],
@@ -388,7 +819,20 @@ def count_decided(results):
         "wrong": verdicts.count("wrong"),
         "proven": verdicts.count("proven"),
         "undecided": verdicts.count("undecided"),
+        "confirmed": sum(all(wrong_in.values()) for _, wrong_in in added_again),
+        "disputed": [decided for decided, wrong_in in added_again if not all(wrong_in.values())],
     }
+
+
+def each_adder(results):
+    """(name of an experiment, run) for each adder of the experiments, each adder once."""
+    seen = set()
+    for name, experiment in results["experiments"].items():
+        for variant, run in each_run(experiment):
+            identity = json.dumps(variant["settings"] | {"seed": run["seed"]}, sort_keys=True)
+            if identity not in seen:
+                seen.add(identity)
+                yield name, run
 
 
 def each_run(experiment):
@@ -398,7 +842,17 @@ def each_run(experiment):
             yield variant, run
 
 
+def is_perfect(run):
+    """Whether an adder ends at 100%: its accuracy at the last evaluation."""
+    return run["accuracy"][-1:] == [1.0]
+
+
+def list_perfect(results):
+    """The runs whose adders end at 100%, each adder once."""
+    return [run for _, run in each_adder(results) if is_perfect(run)]
+
+
 def decided_adder(run, perfect):
     """What the picture of all adders shows of one."""
-    shown = {field: run[field] for field in ("verdict", "decided", "digits")}
+    shown = {field: run[field] for field in ("verdict", "decided", "digits", "wrong_in")}
     return shown | {"perfect": perfect}

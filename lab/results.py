@@ -12,7 +12,8 @@ class ResultsError(Exception):
 def read(path):
     """The results in the file `path`; where there is none, results with no experiment in them.
 
-    Raises ResultsError where the file is no JSON, or was written by something else.
+    Raises ResultsError where the file is no JSON, or was written by something else or by an earlier
+    version.
     """
     name = f"{path.parent.name}/{path.name}"
     try:
@@ -24,6 +25,9 @@ def read(path):
         raise ResultsError(message) from None
     if not isinstance(results, dict) or not isinstance(results.get("experiments"), dict):
         raise ResultsError(f'{name} has no "experiments" by name: move or delete it')
+    for experiment in results["experiments"].values():
+        if "printed" not in experiment:
+            raise ResultsError(f"{name} is of an earlier version of the script: move or delete it")
     return results
 
 

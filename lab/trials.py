@@ -24,7 +24,7 @@ import torch
 import data
 import exact
 import pt
-from exact import check
+from exact import check, second
 from recurrence import run_layers
 
 # The settings that `pt.train` takes too.
@@ -71,7 +71,7 @@ class Settings:
     batch_size: int  # pairs of numbers in one step
     test_size: int  # fresh pairs for each evaluation of the accuracy
     eval_every: int  # steps from one evaluation to the next
-    pairs: str = "uniform"  # to train on: "uniform", as in the report, or "long-carry"
+    pairs: str = "uniform"  # to train on: "uniform", "course" or "long-carry", see data.py
     stop_after_perfect: int | None = None  # end after this many evaluations at 1.0 in a row
     seed: int = 0  # of the weights, of the pairs to train on and of those to test on
     device: str = "cpu"  # where it is trained: "cpu", "cuda", "cuda:1"
@@ -182,6 +182,23 @@ def compare(settings, seeds, **values):
     return Experiment(tuple(listed), tuple(variants))
 
 
+def compare_settings(settings, seeds):
+    """An `Experiment` of settings that differ in more than one field: {label: `Settings`}.
+
+    Each is run for each of `seeds`. Raises SettingsError for what cannot be.
+    """
+    seeds = listed_values("seeds", seeds)
+    fields = [field.name for field in dataclasses.fields(Settings)]
+    compared = [
+        field for field in fields if len({getattr(one, field) for one in settings.values()}) > 1
+    ]
+    variants = []
+    for label, one in settings.items():
+        of_seeds = tuple(dataclasses.replace(one, seed=seed) for seed in seeds)
+        variants.append(Variant(label, of_seeds))
+    return Experiment(tuple(compared), tuple(variants))
+
+
 def listed_values(field, values):
     """The values to compare, each once, as Python's own; SettingsError if they are none."""
     if hasattr(values, "tolist"):  # an array
@@ -201,6 +218,8 @@ def describe(chosen):
             words.append("1 layer" if value == 1 else f"{value} layers")
         elif field == "cell":
             words.append(value)
+        elif field == "hidden":
+            words.append(f"{value} hidden units")
         elif isinstance(value, float):
             words.append(f"{field} {value:.3g}")
         else:
@@ -302,16 +321,26 @@ def train_adder(settings, progress):
     }
 
 
-def train_for_proof(cell, layers, seed, device, progress):
+def train_for_proof(cell, layers, hidden, seed, device, progress):
     """Train an adder for the proof: {"adder": its cell and weights}. No accuracy is evaluated."""
-    model, _ = exact.train_proven(layers, seed, cell, device)
+    model, _ = exact.train_proven(layers, seed, cell, device, hidden)
     return {"adder": plain_adder(model)}
 
 
 def decide_adder(adder, progress):
-    """What `exact.decide` says of an adder: the fields of its `Decision`, in words as "decided"."""
+    """What `exact.decide` says of an adder: the fields of its `Decision`, in words as "decided".
+
+    "wrong_in" says whether a counterexample is wrong in NumPy's float32 and float64, too; None
+    where there is none, or no second runtime for the cell.
+    """
     decision = exact.decide(pt.adder_of(**adder))
-    return decision._asdict() | {"decided": str(decision)}
+    wrong_in = None
+    if decision.pair is not None and adder["cell"] in second.STEPS:
+        wrong_in = {}
+        for dtype in ("float32", "float64"):
+            answer = second.add_in_numpy(adder, *decision.pair, dtype)
+            wrong_in[dtype] = answer != sum(decision.pair)
+    return decision._asdict() | {"decided": str(decision), "wrong_in": wrong_in}
 
 
 def check_proof(adder, progress):
@@ -339,6 +368,11 @@ def get_adder(training):
     return training["adder"]
 
 
+def get_perfect_adder(training):
+    """The adder alone, if its last accuracy was 1.0, else None."""
+    return training["adder"] if training["accuracy"][-1:] == [1.0] else None
+
+
 def plain_adder(model):
     """An adder as a result holds it: {"cell": its name, "weights": its state_dict on the CPU}."""
     weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
@@ -348,16 +382,15 @@ def plain_adder(model):
 def time_step(digitlen, device, progress):
     """Time a training step of the simple adder at `digitlen`, 100 pairs, on `device`.
 
-    Returns {"ms": [three times]}, after one step for nothing.
+    Returns {"ms": [four times]}, after one step for nothing.
     """
     pt.seed_everything(0)
     device = torch.device(device)
     model = pt.Adder().to(device)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
-    numbers = data.gen_data_batch(100, 0, 10**digitlen - 1)
-    batch = pt.to_tensors(data.prepare_batch(*numbers, maxlen=digitlen + 1), device)
+    batch = pt.to_tensors(data.draw_training_pairs(100, digitlen), device)
     ms = []
-    for _ in range(4):
+    for _ in range(5):
         began = time.perf_counter()
         pt.training_step(model, optimizer, *batch)
         if device.type == "cuda":
@@ -439,6 +472,7 @@ def portray(adder, progress):
     low = proof.bounds[-1][:, 0]
     high = -proof.bounds[-1][:, 1]
     gap = torch.maximum(low[1] - high[0], low[0] - high[1]) / (high - low).sum(0)
+    gap = gap.nan_to_num(nan=-math.inf)  # of a unit that holds one value for both carries
     units = gap.topk(2).indices
     return {
         "margin": proof.margin,

@@ -9,6 +9,8 @@ import torch
 import data
 from data import (
     chain_batch,
+    draw_test_pairs,
+    draw_training_pairs,
     gen_data_batch,
     long_carry_batch,
     prepare_batch,
@@ -132,6 +134,28 @@ def test_a_sum_of_two_million_digits():
 
 
 @pytest.mark.parametrize(
+    ("draw", "pairs", "digitlen", "least", "most", "columns"),
+    [
+        (draw_training_pairs, "uniform", 2, 0, 50, 3),
+        (draw_test_pairs, "uniform", 2, 51, 99, 3),
+        (draw_test_pairs, "long-carry", 2, 51, 99, 3),
+        (draw_training_pairs, "course", 2, 0, 54, 4),
+        (draw_test_pairs, "course", 2, 55, 98, 4),
+        (draw_training_pairs, "long-carry", 2, 0, 99, 3),
+    ],
+)
+def test_pairs_to_train_and_to_test_on(draw, pairs, digitlen, least, most, columns):
+    data.random.seed(0)
+    num1, num2, sums = draw(3000, digitlen, pairs)
+    assert num1.shape == num2.shape == sums.shape == (3000, columns)
+    numbers = results_converter(np.concatenate((num1, num2)))
+    assert min(numbers) == least and max(numbers) == most
+    assert results_converter(sums) == [
+        a + b for a, b in zip(results_converter(num1), results_converter(num2), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: gen_data_batch(0, 0, 9), "batch_size .* got 0"),
@@ -143,6 +167,10 @@ def test_a_sum_of_two_million_digits():
         (lambda: prepare_batch([1], [999], [1000], 3), "results .* maxlen=3 .* 1000"),
         (lambda: prepare_batch([10**5000], [1], [1], 3), "Nums1 .* maxlen=3 .* 1000*[.]{3}0*"),
         (lambda: prepare_batch([1], [1], [2], 0), "maxlen .* got 0"),
+        (lambda: draw_training_pairs(1, 0), "digitlen .* got 0"),
+        (lambda: draw_training_pairs(1, 5, "even"), "uniform, course, long-carry, got 'even'"),
+        (lambda: draw_test_pairs(1, 0), "digitlen .* got 0"),
+        (lambda: draw_test_pairs(1, 5, "even"), "uniform, course, long-carry, got 'even'"),
         (lambda: long_carry_batch(0, 5), "batch_size .* got 0"),
         (lambda: long_carry_batch(5, 0), "digitlen .* got 0"),
         (lambda: chain_batch(5, 10, 11), "chain .* digitlen=10, got 11"),

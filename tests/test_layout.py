@@ -14,11 +14,12 @@ ORDER = [
     ["data", "recurrence"],
     ["pt"],
     ["exact"],
-    ["lab.trials"],
+    ["lab.trials", "lab.worth"],
+    ["lab.parts"],
     ["source"],
 ]
 # These import none of ours; `exact.check` is written from the definition of the adder alone.
-ALONE = ["exact.check", "lab.cache", "lab.page", "lab.pictures", "lab.report", "lab.results"]
+ALONE = ["exact.check", "lab.cache", "lab.page", "lab.report", "lab.results"]
 FREE = [*ALONE, "lab.pool"]
 TOP_LEVEL = {
     *("source.py", "data.py", "pt.py", "requirements.txt", "README.md", "figures", "tests"),
@@ -39,7 +40,7 @@ def name_of(path):
 
 FILES = {
     name_of(path): path
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("exact/*.py"), *ROOT.glob("lab/*.py")]
+    for path in [*ROOT.glob("*.py"), *ROOT.glob("exact/*.py"), *ROOT.glob("lab/**/*.py")]
 }
 
 
@@ -64,7 +65,10 @@ def level(module):
     )
 
 
-@pytest.mark.parametrize("module", [module for module in FILES if module not in FREE])
+PICTURES = [module for module in FILES if module.startswith("lab.pictures")]
+
+
+@pytest.mark.parametrize("module", [module for module in FILES if module not in [*FREE, *PICTURES]])
 def test_imports_go_one_way(module):
     for other in imported(module):
         if module == "source" or module.split(".")[0] == other.split(".")[0] == "exact":
@@ -75,6 +79,11 @@ def test_imports_go_one_way(module):
 @pytest.mark.parametrize("module", ALONE)
 def test_these_import_none_of_ours(module):
     assert not imported(module)
+
+
+@pytest.mark.parametrize("module", PICTURES)
+def test_pictures_import_pictures_alone(module):
+    assert imported(module) <= set(PICTURES)
 
 
 def test_the_pool_imports_the_cache_alone():

@@ -138,8 +138,10 @@ def test_each_kind_of_experiment_says_what_its_verdict_is(tmp_path):
     text, _ = written(sample.results(), tmp_path)
     layers = section(text, "rnn-layers: RNN with 1 and 3 layers")
     assert "**The report, section 2.3.1:** three layers fastest (0.9 at step 190)." in layers
-    assert "| three layers are first | 1 of 2 seeds | depends on the seed, with 5 pairs" in layers
-    assert "| 1 layer | 10 | never | 0.25 | 0.3 (0.1 to 0.5) | 25 (20 to 30) |" in layers
+    assert "| three layers are first | RNN-3最佳,更快达到收敛 | 1 of 2 seeds |" in layers
+    assert "| 1 of 2 seeds | depends on the seed, with 5 pairs a step |" in layers
+    assert "| 1 layer | never (20 to never) | never | never | 0.25 | 0.3 (0.1 to 0.5) |" in layers
+    assert "| 0.3 (0.1 to 0.5) | 15 (10 to 20) | 3 (2.5 to 3.5) |" in layers
     assert "| 3 (2.5 to 3.5) | 7 + 5 gives 11, not 12 |" in layers
     assert "- Ended early, 1 layer, seed 1: the loss is not finite." in layers
     assert "- Undecided, 1 layer, seed 0: no interval step for Foo." in layers
@@ -171,6 +173,20 @@ def test_an_experiment_says_by_what_it_was_made_where_it_differs(tmp_path):
 def test_the_exact_part_has_its_counts(tmp_path):
     text, _ = written(sample.results(), tmp_path)
     words = " ".join(text.split())
+    assert "3 of the 4 counterexamples are wrong in all three." in words
+    assert "not in all three: 5 + 5 gives 0, not 10." in words
+    assert "| carry lost | 0 | 1 |" in text
+    assert (
+        "1 of the adders add all of them correctly, the worst has 100 wrong sums in a mill" in words
+    )
+    assert "it ends at 123 in a million" in words
+    assert "| rnn-layers | 1 of 1 | 2 | -3 |" in text
+    assert "| RNN, trained for the proof | 0 of 1 | never | 5 |" in text
+    assert (
+        "trained on numbers of 5 digits or more, it adds numbers of every length up to 1000"
+        in words
+    )
+    assert "71 parameters in all" in words and "It is proven, with a least margin of 0.975" in words
     assert "2 of the 4 whose accuracy was evaluated end at 100% on random pairs: 2 of" in words
     assert "In all 4 are wrong, 1 proven correct for numbers of any length, 1 undecided." in words
     assert "| RNN, 1 layer | 1 of 2 seeds | 1 | 3.36 | 1e-09 | 0.625 (0.5 to 0.75) |" in text

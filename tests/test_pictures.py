@@ -1,6 +1,6 @@
 """What is drawn and what is taken away, against counts by hand."""
 
-import ast
+import shutil
 import struct
 from pathlib import Path
 
@@ -10,13 +10,40 @@ import sample
 from matplotlib.figure import Figure
 
 from lab import pictures
+from lab.pictures import exact, experiments, style, verdicts
 
 
 def of_run(accuracy, error=None):
     """A run evaluated every 10 steps, at a loss of 1."""
-    steps = [10 * (place + 1) for place in range(len(accuracy))]
+    steps = [10 * place for place in range(len(accuracy))]
     loss = [1.0] * len(accuracy)
     return {"accuracy": accuracy, "steps": steps, "loss": loss, "error": error}
+
+
+def drawing(function, part):
+    """The figure that `function` draws of `part`, as `pictures.draw` would have it."""
+    with pictures.matplotlib.rc_context(style.STYLE):
+        figure = Figure()
+        function(figure, part)
+        figure.draw_without_rendering()
+    return figure
+
+
+def points_of(axes, **properties):
+    """[[x, y] of each point] of the lines of `axes` that have these properties."""
+    points = []
+    for line in axes.lines:
+        if all(getattr(line, f"get_{name}")() == value for name, value in properties.items()):
+            points += line.get_xydata().tolist()
+    return points
+
+
+def ticks_of(axis):
+    """{what a tick says: its place}."""
+    places = axis.get_ticklocs()
+    return {
+        label.get_text(): place for label, place in zip(axis.get_ticklabels(), places, strict=True)
+    }
 
 
 def png_size(path):
@@ -48,7 +75,7 @@ def test_every_part_has_its_picture_and_the_list_names_them(drawn):
     parts = ["verdicts", "decided", "stress", "proof", "gpu"]
     names = {f"{name}.png" for name in [*results["experiments"], *parts]}
     assert set(results["pictures"]) == names == {path.name for path in folder.iterdir()}
-    assert all(png_size(folder / name) > (1000, 300) for name in names)
+    assert all(png_size(folder / name) >= (1000, 300) for name in names)
 
 
 def redrawn(results, drawn_before, tmp_path):
@@ -79,15 +106,22 @@ def test_a_changed_value_draws_its_own_picture_and_no_other(drawn, tmp_path):
 def test_changed_code_draws_all_and_changed_docstrings_none(drawn, tmp_path, monkeypatch):
     results, _ = drawn
     tree = pictures.code()
-    text = Path(pictures.__file__).read_text(encoding="utf-8")
-    assert '"""Loss and accuracy against step' in text
-    other = tmp_path / "other.py"
-    monkeypatch.setattr(pictures, "__file__", str(other))
-    other.write_text(text.replace('"""Loss and accuracy against step', '# x\n    """Other words'))
+    folder = tmp_path / "pictures"
+    shutil.copytree(Path(pictures.__file__).parent, folder)
+    monkeypatch.setattr(pictures, "__file__", str(folder / "__init__.py"))
     assert pictures.code.__wrapped__() == tree
-    other.write_text(text.replace("linewidth=1.8", "linewidth=1.9"))
+    docstrings = {
+        "style.py": '"""The places of values',
+        "experiments.py": '"""Loss and accuracy of',
+    }
+    for name, docstring in docstrings.items():
+        changed = folder / name
+        text = changed.read_text(encoding="utf-8")
+        assert docstring in text
+        changed.write_text(text.replace(docstring, '"""Other words'), encoding="utf-8")
+        assert pictures.code.__wrapped__() == tree
+    changed.write_text(text.replace("linewidth=2.5", "linewidth=2.6"), encoding="utf-8")
     assert pictures.code.__wrapped__() != tree
-    assert ast.parse(other.read_text())
     monkeypatch.setattr(pictures, "code", lambda: "other code")
     part = results["gpu"]
     assert pictures.digest_of(part) != results["pictures"]["gpu.png"]
@@ -120,39 +154,171 @@ def test_a_proof_without_portraits_has_no_picture(tmp_path):
 # --- What they show.
 
 
-def test_the_band_is_the_range_and_the_line_the_median():
-    runs = [of_run([0.0, 1.0]), of_run([0.0, 0.2, 0.4, 0.6]), of_run([0.5, None], error="nan")]
-    low, median, high = pictures.median_and_range(runs, [10, 20, 30, 40], "accuracy")
-    assert low.tolist() == [0.0, 0.2, 0.4, 0.6]
-    assert high.tolist() == [0.5, 1.0, 1.0, 1.0]
-    assert np.allclose(median, [0.0, 0.6, 0.7, 0.8])
+def test_the_median_goes_as_far_as_all_runs_go_that_did_not_break_off():
+    runs = [of_run([0.0, 1.0, 0.5]), of_run([0.0, 0.2, 0.4, 0.6]), of_run([0.6, None], error="nan")]
+    assert experiments.median_curve(runs, "accuracy") == [[0, 0.0], [10, 0.6], [20, 0.45]]
+    assert experiments.median_curve([of_run([], error="nan")], "accuracy") == []
 
 
-def test_an_experiment_has_a_line_a_variant_and_a_diamond_a_value():
-    figure = Figure()
-    pictures.draw_experiment(figure, sample.compared_layers())
-    loss, accuracy = figure.axes
-    assert [len(loss.lines), len(loss.collections)] == [3, 2]
-    one, three, of_three, of_none = accuracy.lines[:4]
-    assert one.get_xydata().tolist() == [[10, 0.0], [20, 0.05], [30, 0.5]]
-    assert three.get_xydata().tolist() == [[10, 0.45], [20, 1.0], [30, 1.0], [40, 1.0]]
-    assert [line.get_xydata().tolist() for line in (of_three, of_none)] == [[[15, 0.9]], [[5, 0.5]]]
-    assert of_three.get_color() == three.get_color() != one.get_color()
-    assert of_none.get_color() == "white"
-    legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["1 layer: never", "3 layers: step 20", "the report"]
+def test_an_experiment_has_two_panels_a_variant_with_ours_and_the_report():
+    figure = drawing(experiments.draw_experiment, sample.compared_layers())
+    loss, accuracy, loss_of_three, accuracy_of_three, _ = figure.axes
+    assert [axes.get_title() for axes in (loss, loss_of_three)] == ["1 layer", "3 layers"]
+    assert loss.get_yscale() == "log"
+    whole, broken, mark, median, report = (line.get_xydata().tolist() for line in accuracy.lines)
+    assert whole == [[0, 0.0], [10, 0.0], [20, 0.5]]
+    assert broken == [[0, 0.0], [10, 0.1]]
+    assert mark == [[10, 0.1]]
+    assert median == [[0, 0.0], [10, 0.05], [20, 0.5]]
+    assert report[:2] == [[0, 0.0], [10, 0.6]]
+    assert report[3] == [30, 0.95]
+    assert np.isnan(report[2]).all()  # between them a point is missing
+    assert {line.get_color() for line in accuracy_of_three.lines} == {
+        style.BLUE,
+        style.MEDIAN,
+        "black",
+    }
+    assert {"2 seeds", "median", "the report"} <= set(words_of(figure))
+
+
+def test_no_loss_of_a_figure_is_drawn_that_cannot_be_read_and_every_printed_one_is():
+    layers = sample.compared_layers()
+    layers["variants"][0]["report"] |= {
+        "printed_loss": [[20, 0.02], [30, 0.004]],
+        "printed_accuracy": [[30, 1.0]],
+    }
+    loss, accuracy, *_ = drawing(experiments.draw_experiment, layers).axes
+    drawn_points = [point for point in points_of(loss, color="black", marker="o") if point[1] > 0]
+    assert drawn_points == [[0, 2.3], [10, 0.5], [30, 0.04]]
+    assert points_of(loss, marker="D") == [[20, 0.02], [30, 0.004]]
+    assert points_of(accuracy, marker="D") == [[30, 1.0]]
+    low, high = loss.get_ylim()
+    assert low < 0.004 and high > 2.3
+
+
+def test_an_experiment_of_ones_own_has_nothing_in_black():
+    figure = drawing(experiments.draw_experiment, sample.experiment("own"))
+    loss, accuracy, strip = figure.axes
+    assert not [line for axes in figure.axes for line in axes.lines if line.get_color() == "black"]
+    assert {"2 seeds", "median", "own: 0.9 at step 10 and 20"} <= set(words_of(figure))
+    assert "the report" not in words_of(figure)
+    assert len(loss.lines) == len(accuracy.lines) == 3
+    assert len(points_of(strip, marker="o")) == 2
+    assert strip.get_xlabel() == "first step at accuracy 0.9"
+
+
+def test_one_seed_is_its_own_median():
+    own = sample.experiment("own")
+    (variant,) = own["variants"]
+    variant["runs"] = variant["runs"][:1]
+    variant["first"] = {at: steps[:1] for at, steps in variant["first"].items()}
+    figure = drawing(experiments.draw_experiment, own)
+    assert {line.get_color() for axes in figure.axes for line in axes.lines} == {style.BLUE}
+    assert "our seed" in words_of(figure)
+
+
+def test_an_early_end_leaves_no_flat_tail():
+    own = sample.experiment("own")
+    runs = own["variants"][0]["runs"]
+    for name in ("steps", "loss", "accuracy"):
+        runs[0][name] = runs[0][name][:2]
+    _, accuracy, _ = drawing(experiments.draw_experiment, own).axes
+    assert [line.get_xdata()[-1] for line in accuracy.lines] == [10, 30, 10]
+
+
+def test_the_strip_has_each_first_step_at_its_place():
+    *_, strip = drawing(experiments.draw_experiment, sample.compared_layers()).axes
+    steps = ticks_of(strip.xaxis)
+    never = steps.pop("never")
+    (one, three) = (ticks_of(strip.yaxis)[name] for name in ("1 layer", "3 layers"))
+
+    def place(step):
+        words = sorted(steps, key=float)
+        first, last = float(words[0]), float(words[-1])
+        from_first = (step - first) / (last - first)
+        return steps[words[0]] + from_first * (steps[words[-1]] - steps[words[0]])
+
+    assert never > place(30) + 0.2
+    diamonds = points_of(strip, marker="D")
+    assert np.allclose(diamonds, [[place(30), one], [place(10), three]])
+    of_never, *of_ten = points_of(strip, marker="o")
+    (cross,) = points_of(strip, marker="x")
+    for x, y in (of_never, cross):
+        assert abs(x - never) <= 0.2 and abs(y - one) < 0.3
+    assert of_never != cross
+    # Two dots at the step of the diamond: above and below it.
+    assert np.allclose([x for x, _ in of_ten], place(10))
+    assert min(y for _, y in of_ten) < three < max(y for _, y in of_ten)
+    medians = points_of(strip, color=style.MEDIAN)
+    assert np.allclose([x for x, _ in medians], [never, never, place(10), place(10)])
+
+
+def with_seeds(experiment, first):
+    """`experiment` with a seed for each of the `first` steps in every variant."""
+    for variant in experiment["variants"]:
+        variant["runs"] = [variant["runs"][0] | {"seed": seed} for seed in range(len(first))]
+        variant["first"] = dict.fromkeys(variant["first"], first)
+    return experiment
+
+
+@pytest.mark.parametrize("compared", [["layers"], ["lr"]])
+def test_no_dot_hides_another(compared):
+    first = [20] * 9 + [10, None, 30, None, 20, 30] + [None] * 5
+    layers = with_seeds(sample.compared_layers(), first) | {"compared": compared}
+    for variant, rate in zip(layers["variants"], (0.01, 0.0101), strict=True):
+        variant["settings"] = variant["settings"] | {"lr": rate}
+    *_, strip = drawing(experiments.draw_experiment, layers).axes
+    (dots,) = (line for line in strip.lines if line.get_marker() == "o")
+    diameter = dots.get_markersize() / 72
+    places = [*dots.get_xydata(), *points_of(strip, marker="D")]
+    assert len(places) == 42 and diameter > 0.02
+    for number, place in enumerate(places):
+        for other in places[:number]:
+            assert np.hypot(*np.subtract(place, other)) > 0.98 * diameter
+
+
+def test_learning_rates_stand_on_a_log_axis():
+    own = sample.experiment("own", compared=["lr"])
+    (variant,) = own["variants"]
+    own["variants"] = []
+    for rate, step in ((0.1, None), (0.001, 20), (0.01, 10)):
+        first = {"90%": [step, step]}
+        settings = variant["settings"] | {"lr": rate}
+        changes = {"label": f"lr {rate}", "first": first, "settings": settings}
+        own["variants"].append(variant | changes)
+    *panels, strip = drawing(experiments.draw_experiment, own).axes
+    assert [axes.get_title() for axes in panels[::2]] == ["lr 0.001", "lr 0.01", "lr 0.1"]
+    assert strip.get_xlabel() == "learning rate"
+    assert strip.get_ylabel() == "first step at accuracy 0.9"
+    rates = ticks_of(strip.xaxis)
+    assert rates["0.01"] - rates["0.001"] == pytest.approx(rates["0.1"] - rates["0.01"])
+    steps = ticks_of(strip.yaxis)
+    joined = strip.lines[0].get_xydata()
+    expected = [("0.001", "20"), ("0.01", "10"), ("0.1", "never")]
+    assert np.allclose(joined, [[rates[rate], steps[step]] for rate, step in expected])
+    assert steps["never"] > steps["20"] > steps["10"]
+
+
+def test_ticks_are_round_and_few():
+    assert style.choose_ticks(0, 500, 2) == [0, 250, 500]
+    assert style.choose_log_ticks(0.0005, 3) == pytest.approx([0.001, 0.01, 0.1, 1])
+    fine = style.choose_log_ticks(0.006, 0.0155)
+    assert fine == pytest.approx([0.006, 0.007, 0.008, 0.009, 0.01, 0.0125, 0.015])
+    for low, high in ((1e-12, 1e6), (0.9, 1.0), (1.02, 1.03), (2.1, 2.4)):
+        assert len(style.choose_log_ticks(low, high)) < 8
 
 
 def test_many_variants_have_as_many_colours():
     for count in (1, 7, 8, 30):
-        assert len({tuple(map(str, colour)) for colour in pictures.choose_colours(count)}) == count
+        assert len({tuple(map(str, colour)) for colour in style.choose_colours(count)}) == count
 
 
 def test_every_claim_is_a_line_with_a_mark_a_seed():
-    figure = Figure()
-    pictures.draw_verdicts(figure, sample.results()["verdicts"])
+    figure = drawing(verdicts.draw_verdicts, sample.results()["verdicts"] | {"numbers": []})
     (axes,) = figure.axes
-    assert [text.get_text() for text in axes.texts] == [
+    title, *words = [text.get_text() for text in axes.texts]
+    assert title.startswith("What the report says: a mark for each seed")
+    assert words == [
         "rnn-layers: RNN with 1 and 3 layers",
         "",
         "both reach 100%",
@@ -165,9 +331,59 @@ def test_every_claim_is_a_line_with_a_mark_a_seed():
     assert [line.get_fillstyle() for line in axes.lines] == ["none", "none", "full", "none"]
 
 
+def number(unit, ours, reports, place):
+    """One number of the verdicts."""
+    label = f"{unit}, {place}"
+    return {"label": label, "unit": unit, "ours": ours, "reports": reports, "place": place}
+
+
+def test_every_number_shows_where_the_report_lies():
+    steps = [
+        number("step", [20, 30, 30], 25, "within"),
+        number("step", [20, 30, None], 10, "earlier"),
+        number("step", [20, 30, 40], None, "later"),
+        number("step", [None, None, None], None, "within"),
+    ]
+    losses = [
+        number("loss", [0.01, 0.1, 1.0], 0.1, "within"),
+        number("loss", [0.01, 0.1], 0.001, "lower"),
+        number("loss", [0.01, 0.1], 1.0, "higher"),
+    ]
+    groups = [
+        {"experiment": "mixed", "title": "", "numbers": steps + losses},
+        {"experiment": "none", "title": "", "numbers": []},
+    ]
+    verdicts = sample.results()["verdicts"]
+    lines = [{"claim": "gpu: CUDA", "verdict": "not measured", "answers": []}]
+    figure = drawing(verdicts.draw_verdicts, verdicts | {"lines": lines, "numbers": groups})
+    (axes,) = figure.axes
+    words = [text.get_text() for text in axes.texts]
+    assert "none" not in words
+    assert any("1 of 2" in text and "1.3 at most" in text for text in words)
+    said = ["25: within", "10: earlier", "never: later", "never: within"]
+    said += ["0.1: within", "0.001: lower", "1: higher"]
+    assert [text for text in words if ": " in text][-7:] == said
+    assert {"10", "40", "0.001", "1", "never"} <= set(words)
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    diamonds = [line for line in axes.lines if line.get_marker() == "D"]
+    sides = []
+    for of_ours, of_report in zip(dots, diamonds, strict=True):
+        x = of_report.get_xdata()[0]
+        ours = of_ours.get_xdata()
+        assert of_report.get_ydata()[0] == of_ours.get_ydata()[0]
+        sides.append(int(min(ours) > x) - int(max(ours) < x))
+    assert sides == [0, 1, -1, 0, 0, 1, -1]
+    assert [line.get_color() for line in diamonds] == [
+        *(style.GREEN, style.BLUE, style.RED, style.GREEN),
+        *(style.GREEN, style.BLUE, style.RED),
+    ]
+    # A loss's scale is logarithmic: 0.1 lies in the middle of 0.01 and 1.
+    assert np.mean(dots[4].get_xdata()[[0, 2]]) == pytest.approx(diamonds[4].get_xdata()[0])
+
+
 def test_counts_are_over_the_adders_whose_accuracy_was_evaluated():
     figure = Figure()
-    pictures.draw_decided(figure, sample.parts()["decided"])
+    exact.draw_decided(figure, sample.parts()["decided"])
     words = words_of(figure)
     assert (
         "2 of 4 adders whose accuracy was evaluated end at 100% on random pairs:\n"
@@ -183,8 +399,8 @@ def test_counts_are_over_the_adders_whose_accuracy_was_evaluated():
 
 def test_nothing_evaluated_and_nothing_refuted_have_titles_of_their_own():
     decided = sample.parts()["decided"]
-    assert pictures.title_decided(decided | {"evaluated": 0}) == "1 of 6 adders are proven correct"
-    words = pictures.title_decided(decided | {"perfect_but_wrong": 0, "most_digits": 0})
+    assert exact.title_decided(decided | {"evaluated": 0}) == "1 of 6 adders are proven correct"
+    words = exact.title_decided(decided | {"perfect_but_wrong": 0, "most_digits": 0})
     assert words.endswith("100% on random pairs:\nof none of these a counterexample was found")
 
 
@@ -204,27 +420,27 @@ def test_no_text_leaves_the_frame_and_no_two_overlap():
         {"claim": long, "answers": [True, False] * 15, "verdict": "depends on the seed"},
         {"claim": long, "answers": [], "verdict": f"no verdict: {long} {long}"},
     ]
+    verdicts = sample.results()["verdicts"] | {"lines": lines}
     own = sample.experiment("own", headline=f"{long} {long}")
-    own["variants"] = [
-        own["variants"][0] | {"label": str(n), "legend": f"no. {n}: {long}"} for n in range(25)
-    ]
+    own["variants"] = [own["variants"][0] | {"label": f"no. {n}: {long}"} for n in range(11)]
+    few = sample.compared_layers()
+    few["variants"] = [few["variants"][0] | {"label": f"{long} {n}"} for n in range(4)]
     for function, part in (
-        (pictures.draw_decided, decided),
-        (pictures.draw_verdicts, {"lines": lines}),
-        (pictures.draw_experiment, own),
-        (pictures.draw_stress, sample.parts()["stress"]),
+        (exact.draw_decided, decided),
+        (verdicts.draw_verdicts, verdicts),
+        (experiments.draw_experiment, own),
+        (experiments.draw_experiment, few),
+        (experiments.draw_experiment, sample.compared_layers()),
+        (exact.draw_stress, sample.parts()["stress"]),
     ):
-        with pictures.matplotlib.rc_context(pictures.STYLE):
-            figure = Figure()
-            function(figure, part)
-            figure.draw_without_rendering()
-            frame = figure.bbox
-            shown = figure.findobj(lambda artist: hasattr(artist, "get_text") and artist.get_text())
-            boxes = {
-                text.get_text(): text.get_window_extent()
-                for text in shown
-                if text.get_visible() and text.axes in (None, *figure.axes)
-            }
+        figure = drawing(function, part)
+        frame = figure.bbox
+        shown = figure.findobj(lambda artist: hasattr(artist, "get_text") and artist.get_text())
+        boxes = {
+            text.get_text(): text.get_window_extent()
+            for text in shown
+            if text.get_visible() and text.axes in (None, *figure.axes)
+        }
         # Numbers at the axes are left out: those outside the limits are kept, though not shown.
         boxes = {text: box for text, box in boxes.items() if text.strip("0123456789.−")}
         boxes = {text: box for text, box in boxes.items() if "mathdefault" not in text}
@@ -237,7 +453,15 @@ def test_no_text_leaves_the_frame_and_no_two_overlap():
                 assert text == other or not box.overlaps(other_box), (text, other)
 
 
-def test_a_run_of_ones_own_is_saved(tmp_path):
-    curves = {"loss": [2.0, 1.0, 0.5], "steps": [1, 3], "accuracy": [0.0, 1.0]}
+def test_a_run_of_ones_own_is_saved_and_its_steps_count_from_0(tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr(experiments.pyplot, "close", closed.append)
+    curves = {"loss": [2.0, 1.0, 0.5], "steps": [0, 2], "accuracy": [0.0, 1.0]}
     pictures.draw_run(curves, tmp_path / "run.png")
     assert png_size(tmp_path / "run.png") == (1500, 600)
+    monkeypatch.undo()
+    (figure,) = closed
+    loss, accuracy = figure.axes
+    assert points_of(loss) == [[0, 2.0], [1, 1.0], [2, 0.5]]
+    assert points_of(accuracy) == [[0, 0.0], [2, 1.0]]
+    experiments.pyplot.close(figure)

@@ -166,7 +166,7 @@ def test_a_cell_of_ones_own_trains_and_loads_as_what_it_is(cell, tmp_path, monke
     model = Adder("Mine", 1)
     optimizer = torch.optim.Adam(model.parameters())
     train(20, model, optimizer, batch_size=5, test_size=3, log=quiet)
-    assert len(model.loss_history) == 20 and model.evaluated_at == [10, 20]
+    assert len(model.loss_history) == 20 and model.evaluated_at == [0, 10]
     pt.save(model, tmp_path / "mine.npz")
     digits = torch.randint(0, 10, (2, 3, 20))
     assert torch.equal(pt.load(tmp_path / "mine.npz")(*digits), model(*digits))
@@ -186,8 +186,12 @@ def test_evaluate_draws_the_reports_test_pairs(monkeypatch):
     assert ranges == [
         (3, 5000000001, 9999999999),
         (4, 0, 5000000000),
-        (200, 5000000001, 9999999999),
+        (100, 5000000001, 9999999999),
     ]
+    ranges.clear()
+    model = Adder()
+    train(1, model, torch.optim.Adam(model.parameters()), digitlen=9, pairs="course", log=quiet)
+    assert ranges == [(100, 0, 555555554), (100, 555555555, 999999998)]  # the course's own
 
 
 def test_the_reports_lines_and_histories(capsys):
@@ -195,14 +199,16 @@ def test_the_reports_lines_and_histories(capsys):
     optimizer = torch.optim.Adam(params=model.parameters(), lr=0.001)
     train(55, model, optimizer, torch.device("cpu"))
     assert len(model.loss_history) == 55 and len(model.accuracy) == 6
-    assert model.evaluated_at == [10, 20, 30, 40, 50, 55]
+    assert model.evaluated_at == [0, 10, 20, 30, 40, 50]
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
-        f"step 50 : loss {model.loss_history[49]}",
-        f"accuracy is: {model.accuracy[4]:g}",
+        f"step 0 : loss {model.loss_history[0]}",
+        f"accuracy is: {model.accuracy[0]:g}",
+        f"step 50 : loss {model.loss_history[50]}",
+        f"accuracy is: {model.accuracy[5]:g}",
     ]
-    train(15, model, optimizer, log=quiet)
-    assert len(model.loss_history) == 70 and model.evaluated_at[6:] == [60, 70]
+    train(16, model, optimizer, log=quiet)
+    assert len(model.loss_history) == 71 and model.evaluated_at[6:] == [60, 70]
 
 
 def test_training_may_stop_after_perfect_evaluations(monkeypatch):
@@ -211,7 +217,8 @@ def test_training_may_stop_after_perfect_evaluations(monkeypatch):
     model = Adder()
     optimizer = torch.optim.Adam(model.parameters())
     train(100, model, optimizer, batch_size=2, stop_after_perfect=3, log=quiet)
-    assert model.evaluated_at == [10, 20, 30, 40, 50]
+    assert model.evaluated_at == [0, 10, 20, 30, 40]
+    assert len(model.loss_history) == 41
 
 
 def test_bad_arguments_of_train_and_evaluate_are_named():
@@ -227,6 +234,31 @@ def test_bad_arguments_of_train_and_evaluate_are_named():
         evaluate(model, "cpu", 0)
     with pytest.raises(ValueError, match="device 'cuda:77' is not there"):
         evaluate(model, "cuda:77", 10)
+
+
+@pytest.mark.parametrize(("piece", "pieces"), [(60, 2), (59, 3), (1, 10)])
+def test_a_step_in_pieces_is_a_step(piece, pieces, monkeypatch):
+    # Ten pairs of twelve digits; float64, so that what differs is no rounding.
+    digits = pt.to_tensors(data.draw_training_pairs(10, 11), "cpu")
+    sizes = []
+    entropy = nn.functional.cross_entropy
+    monkeypatch.setattr(
+        pt,
+        "cross_entropy",
+        lambda logits, sums: (
+            sizes.append(len(sums)) or entropy(logits.flatten(0, 1), sums.flatten())
+        ),
+    )
+    torch.manual_seed(0)
+    model = Adder().double()
+    whole = entropy(model(*digits[:2]).flatten(0, 1), digits[2].flatten())
+    gradients = torch.autograd.grad(whole, list(model.parameters()))
+    monkeypatch.setattr(pt, "PIECE", piece)
+    loss = pt.training_step(model, torch.optim.SGD(model.parameters(), lr=0.0), *digits)
+    assert len(sizes) == pieces and sum(sizes) == 10
+    assert loss == pytest.approx(whole.item(), rel=1e-12)
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        assert torch.allclose(parameter.grad, gradient, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])

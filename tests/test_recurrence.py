@@ -10,7 +10,8 @@ import recurrence
 
 
 @pytest.mark.parametrize(
-    ("time", "batch"), [(1, 1), (11, 100), (255, 2), (256, 3), (700, 1), (300, 40)]
+    ("time", "batch"),
+    [(1, 1), (11, 100), (255, 2), (256, 3), (700, 1), (300, 40), (900, 25), (3000, 2)],
 )
 @pytest.mark.parametrize(
     ("cell", "scale"), [(nn.RNN, 1), (nn.RNN, 3), (nn.RNN, 8), (nn.GRU, 1), (nn.GRU, 3)]
@@ -43,22 +44,34 @@ def test_the_recurrence_is_pytorchs(cell, scale, time, batch):
 )
 def test_the_gradient_of_the_recurrence_against_differences(cell, gates):
     torch.manual_seed(0)
-    shapes = ((4, 2, 3 * gates), (2, 3), (3 * gates, 3), (3 * gates,))
+    shapes = [(4, 2, 3 * gates), (2, 3), (3 * gates, 3)]
+    if cell is recurrence.GRURecurrence:
+        shapes.append((3 * gates,))  # the bias
     arguments = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
     assert torch.autograd.gradcheck(cell.apply, arguments)
 
 
-def test_a_recurrence_that_forgets_nothing_is_scanned_again():
-    # A running sum: every chunk depends on all before it.
-    def scan(x, state):
-        for x_t in x:
-            state = x_t.add_(state)
+def sum_up(x, state, states):
+    """A recurrence that forgets nothing: a running sum, where every chunk depends on all before."""
+    for x_t, state_t in zip(x, states, strict=True):
+        state = torch.add(x_t, state, out=state_t)
 
+
+def scan_laid_out(x, start, backwards=False):
+    """`sum_up` of x (time, batch, units), in chunks of 64 steps, back in the order of time."""
+    time = len(x)
+    laid_out = x[recurrence.lay_out(time, 64)]  # (steps, chunks, batch, units)
+    if backwards:
+        laid_out[(time - 1) % 64 + 1 :, -1] = 0  # what fills up the last chunk comes first
+    states = recurrence.scan_in_chunks(sum_up, (laid_out.flatten(1, 2),), start, backwards)
+    chunks = states.view(laid_out.shape).transpose(0, 1)
+    return chunks.flatten(0, 1)[:time]
+
+
+def test_a_recurrence_that_forgets_nothing_is_scanned_again():
     x = torch.randn(1000, 2, 3, dtype=torch.float64)
     start = torch.ones(2, 3, dtype=torch.float64)
-    assert torch.allclose(
-        recurrence.scan_in_chunks(scan, (x.clone(),), start), start + x.cumsum(0), rtol=0, atol=1e-3
-    )
+    assert torch.allclose(scan_laid_out(x, start), start + x.cumsum(0), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -66,10 +79,6 @@ def test_a_recurrence_that_forgets_nothing_is_scanned_again():
 def test_what_is_no_number_stays_where_one_pass_has_it(value, backwards):
     # Four numbers' running sums in 16 chunks: of the second the start is no number, of the third an
     # element in the middle; the others must be scanned again as if these were not there.
-    def scan(x, state):
-        for x_t in x:
-            state = x_t.add_(state)
-
     torch.manual_seed(0)
     x = torch.randn(1000, 4, 3, dtype=torch.float64)
     start = torch.ones(4, 3, dtype=torch.float64)
@@ -77,10 +86,21 @@ def test_what_is_no_number_stays_where_one_pass_has_it(value, backwards):
     x[500, 2, 1] = value
     ordered = x.flip(0) if backwards else x
     expected = start + ordered.cumsum(0)
-    scanned = recurrence.scan_in_chunks(scan, (x.clone(),), start, backwards)
+    scanned = scan_laid_out(x, start, backwards)
     scanned = scanned.flip(0) if backwards else scanned
     assert not scanned[:, [0, 3]].isnan().any()
     assert torch.allclose(scanned, expected, rtol=0, atol=1e-3, equal_nan=True)
+
+
+@pytest.mark.parametrize("time", [1, 63, 64, 65, 1000])
+@pytest.mark.parametrize("steps", [64, 100])
+def test_each_position_has_its_place(time, steps):
+    places = recurrence.lay_out(time, steps)
+    for chunk, column in enumerate(places.t().tolist()):
+        for step, position in enumerate(column):
+            assert position == min(steps * chunk + step, time - 1)
+    assert places[-1, -1] == time - 1
+    assert places[0, -1] < time
 
 
 @torch.no_grad()

@@ -51,7 +51,16 @@ def test_no_file_is_no_experiment(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b'{"experiments": {', b"\xff", b"[]", b'{"rows": []}', b'{"experiments": []}']
+    "text",
+    [
+        b"",
+        b'{"experiments": {',
+        b"\xff",
+        b"[]",
+        b'{"rows": []}',
+        b'{"experiments": []}',
+        b'{"experiments": {"a": {}}}',
+    ],
 )
 def test_a_file_of_something_else_is_named_in_one_line(tmp_path, text):
     path = tmp_path / "figures" / "results.json"

@@ -1,0 +1,103 @@
+"""Results -> PNG: what stands in `results.json` is drawn, and nothing else."""
+
+import ast
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from lab.pictures.exact import draw_decided, draw_gpu, draw_proof, draw_stress
+from lab.pictures.experiments import draw_experiment, draw_run
+from lab.pictures.style import STYLE
+from lab.pictures.verdicts import draw_verdicts
+from lab.pictures.worth import draw_errors, draw_little, draw_memory
+
+__all__ = ["draw", "draw_run", "remove_unshown"]
+
+
+def draw(results, folder):
+    """Draw every picture of `results`, plain values, that `folder` does not have as it would be.
+
+    Returns {name of a PNG: digest of what it shows} for `results["pictures"]`: those that the
+    script has drawn before stay in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = dict(results.get("pictures", {}))
+    for part, draw_part in shown(results):
+        name = part["picture"]
+        digest = digest_of(part)
+        if pictures.get(name) != digest or not (folder / name).exists():
+            with matplotlib.rc_context(STYLE):
+                figure = Figure()
+                draw_part(figure, part)
+                save(figure, folder / name)
+            pictures[name] = digest
+    return pictures
+
+
+def remove_unshown(results, folder):
+    """Delete the PNGs that `results["pictures"]` lists and nothing shows, and unlist them."""
+    pictures = results.get("pictures", {})
+    names = {part["picture"] for part, _ in shown(results)}
+    for name in set(pictures) - names:
+        # What is no plain name of a PNG was never drawn here: somebody else's file.
+        if Path(name).name == name and name.endswith(".png"):
+            (folder / name).unlink(missing_ok=True)
+        del pictures[name]
+
+
+def shown(results):
+    """[(part of the results that has a picture, function that draws it)]."""
+    parts = [(part, draw_experiment) for part in results.get("experiments", {}).values()]
+    parts += [(results[name], function) for name, function in PARTS.items() if results.get(name)]
+    return [
+        (part, function)
+        for part, function in parts
+        if function is not draw_proof or part["portraits"]
+    ]
+
+
+def digest_of(part):
+    """What a picture of `part` follows from: its values, this code, matplotlib's version."""
+    values = {name: value for name, value in part.items() if name != "made"}
+    text = json.dumps([values, code(), matplotlib.__version__])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def code():
+    """The syntax trees of the files that draw, without docstrings."""
+    trees = []
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            has_docstring = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            if has_docstring and ast.get_docstring(node):
+                del node.body[0]
+        trees.append(ast.dump(tree))
+    return trees
+
+
+def save(figure, path):
+    """Save a figure as PNG, whole or not at all: a page may show it at any moment."""
+    aside = path.with_name(path.name + ".part")
+    figure.savefig(aside, format="png")
+    os.replace(aside, path)
+
+
+PARTS = {
+    "verdicts": draw_verdicts,
+    "decided": draw_decided,
+    "errors": draw_errors,
+    "errors_in_a_million": draw_errors,
+    "memory": draw_memory,
+    "little": draw_little,
+    "little_gated": draw_little,
+    "stress": draw_stress,
+    "proof": draw_proof,
+    "gpu": draw_gpu,
+}

@@ -1,0 +1,356 @@
+"""What 100% is worth: how often an adder is wrong, why, how long it remembers a carry, and how
+little training it takes.
+
+Runs as in `lab.trials`: a function takes its arguments and `progress(share, line)` and returns
+plain values. An adder is {"cell", "weights"}. Beside them the summaries that the pictures read.
+"""
+
+import math
+import statistics
+import time
+
+import numpy as np
+import torch
+
+import data
+import pt
+
+SEED = 1_000_003  # of all fresh pairs here: far from the seeds that adders are trained with
+DIGITLEN = 10  # digits of the numbers whose sums are counted
+BATCH = 1000  # pairs that are added at a time: 500 to 5000 take about the same time, 10,000 more
+CONFIDENCE = 0.95  # of the interval of a share
+GOOD = 0.995  # accuracy from which a length counts as added
+
+FROM_NOWHERE = "carry from nowhere"
+LOST = "carry lost"
+SOMETHING_ELSE = "something else"
+KINDS = (FROM_NOWHERE, LOST, SOMETHING_ELSE)
+
+
+# --- How often.
+
+
+def count_wrong(adder, pairs, progress):
+    """How many sums of `pairs` fresh 10-digit pairs of the test range an adder gets wrong.
+
+    The pairs are the same for all adders; fewer of them are the first of more, in whole thousands.
+    Returns {"pairs", "wrong", "pairs_per_second": of adding alone, on one thread}; all are 0 where
+    there is no adder, None.
+    """
+    if adder is None:
+        return {"pairs": 0, "wrong": 0, "pairs_per_second": 0.0}
+    return count_wrong_sums(pt.adder_of(**adder), pairs, progress)
+
+
+def count_wrong_sums(model, pairs, progress):
+    """`count_wrong` of a model."""
+    data.check_at_least("pairs", pairs, 1)
+    data.random.seed(SEED)
+    wrong = 0
+    seconds = 0.0
+    for begin in range(0, pairs, BATCH):
+        digits_1, digits_2, sums = data.draw_test_pairs(min(BATCH, pairs - begin), DIGITLEN)
+        began = time.perf_counter()
+        answers = pt.add_digits(model, digits_1, digits_2)
+        seconds += time.perf_counter() - began
+        wrong += int((answers != sums).any(1).sum())
+        progress(min(1.0, (begin + BATCH) / pairs), None)
+    return {"pairs": pairs, "wrong": wrong, "pairs_per_second": pairs / seconds}
+
+
+def binomial_interval(wrong, pairs):
+    """The exact 95% interval (Clopper and Pearson, 1934) of a share, seen `wrong` times in `pairs`.
+
+    Returns its two ends, each in a million. Raises ValueError unless 0 <= wrong <= pairs, with
+    `pairs` of at least 1.
+    """
+    data.check_at_least("pairs", pairs, 1)
+    data.check_at_least("wrong", wrong, 0)
+    if wrong > pairs:
+        raise ValueError(f"wrong must be at most pairs={pairs}, got {wrong}")
+    tail = (1 - CONFIDENCE) / 2
+    low = share_with_tail(wrong - 1, pairs, 1 - tail) if wrong else 0.0
+    high = share_with_tail(wrong, pairs, tail) if wrong < pairs else 1.0
+    return [1e6 * low, 1e6 * high]
+
+
+def share_with_tail(most, pairs, probability):
+    """The share p at which `most` or fewer of `pairs` are wrong with this `probability`.
+
+    By bisection: the more are wrong, the less probable it is. `most` is below `pairs`.
+    """
+    counts = np.arange(most + 1)
+    # log of the binomial coefficients, each from the one before.
+    log_ways = np.cumsum(np.log((pairs + 1 - counts) / np.maximum(counts, 1)))
+    log_ways -= log_ways[0]
+    low = 0.0
+    high = 1.0
+    while low < (middle := (low + high) / 2) < high:
+        logs = log_ways + counts * math.log(middle) + (pairs - counts) * math.log1p(-middle)
+        if np.exp(logs).sum() > probability:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def summarise_errors(groups):
+    """What the picture of wrong sums reads, of {name: [a result of `count_wrong` an adder]}.
+
+    Returns {"picture": "errors.png", "groups": [{"name", "adders": [{"pairs", "wrong",
+    "per_million", "interval": its ends in a million}]}], "adders": how many, "none_seen": how many
+    of them without a wrong sum, "none_seen_below": what these are below, in a million (the upper
+    end of the interval, at the fewest pairs), "most": the greatest wrong in a million,
+    "pairs_per_second": the median}. None where there are no adders.
+    """
+    counts = [count for of_group in groups.values() for count in of_group]
+    if not counts:
+        return None
+    listed = []
+    for name, of_group in groups.items():
+        if of_group:
+            listed.append({"name": name, "adders": [describe_count(count) for count in of_group]})
+    return {
+        "picture": "errors.png",
+        "groups": listed,
+        "adders": len(counts),
+        "none_seen": sum(count["wrong"] == 0 for count in counts),
+        "none_seen_below": binomial_interval(0, min(count["pairs"] for count in counts))[1],
+        "most": max(1e6 * count["wrong"] / count["pairs"] for count in counts),
+        "pairs_per_second": statistics.median(count["pairs_per_second"] for count in counts),
+    }
+
+
+def describe_count(count):
+    """What the picture of wrong sums has of one adder."""
+    pairs = count["pairs"]
+    wrong = count["wrong"]
+    return {
+        "pairs": pairs,
+        "wrong": wrong,
+        "per_million": 1e6 * wrong / pairs,
+        "interval": binomial_interval(wrong, pairs),
+    }
+
+
+# --- Why.
+
+
+def explain_wrong(pair, answer):
+    """What went wrong at the first wrong digit of `answer`, given as the sum of a `pair`; integers.
+
+    Returns {"place": of that digit, 0 for the ones; "kind": one of KINDS; "nines": how many pairs
+    of digits right before it sum to nine}. A carry from nowhere is a digit that is one too many
+    (9 + 1 is 0) where no carry came in, a lost carry one too few where one did. Raises ValueError
+    where the answer is correct.
+    """
+    number_1, number_2 = pair
+    total = number_1 + number_2
+    if answer == total:
+        raise ValueError(f"{number_1} + {number_2} = {answer} is correct")
+    place = 0
+    while digit_at(answer, place) == digit_at(total, place):
+        place += 1
+    below = 10**place
+    carry = (number_1 % below + number_2 % below) // below
+    too_many = (digit_at(answer, place) - digit_at(total, place)) % 10
+    kind = SOMETHING_ELSE
+    if too_many == 1 and carry == 0:
+        kind = FROM_NOWHERE
+    elif too_many == 9 and carry == 1:
+        kind = LOST
+    nines = 0
+    while nines < place and sums_to_nine(pair, place - 1 - nines):
+        nines += 1
+    return {"place": place, "kind": kind, "nines": nines}
+
+
+def digit_at(number, place):
+    """The digit of a number at a place, 0 for the ones."""
+    return number // 10**place % 10
+
+
+def sums_to_nine(pair, place):
+    """Whether the digits of a pair at a place sum to nine."""
+    number_1, number_2 = pair
+    return digit_at(number_1, place) + digit_at(number_2, place) == 9
+
+
+def count_causes(runs):
+    """How often adders went wrong in which way: {kind: {"after_nines": n, "without": n}}.
+
+    `runs` are adders decided, as results.json has them, each with "pair" and "answer"; one without
+    a counterexample, None, is left out. An adder that is in two experiments counts twice: pass each
+    once.
+    """
+    counts = {kind: {"after_nines": 0, "without": 0} for kind in KINDS}
+    for run in runs:
+        if run["pair"] is not None:
+            cause = explain_wrong(run["pair"], run["answer"])
+            counts[cause["kind"]]["after_nines" if cause["nines"] else "without"] += 1
+    return counts
+
+
+# --- How long it remembers.
+
+
+def measure_memory(adder, most, progress):
+    """How an adder's margin falls while it must remember a carry, or that there was none.
+
+    From the zero state it reads one pair of digits that makes a carry (45 pairs) or makes none (45:
+    the ten that sum to nine make none, and pass on what came before), then the same pair of digits
+    that sum to nine (each of the ten) `most` times in a row. The margin is the right digit's logit
+    less the best other's.
+
+    Returns {"margins": {"carry": [most + 1 values], "none": [as many]}, "worst": {"start": [digit,
+    digit], "nines": [digit, digit], "at": k, "margin"}, "fails_at": k or None}. The value at k is
+    the least margin, over all starts and the ten pairs, at the k-th pair that sums to nine, at k =
+    0 that of the start. `fails_at` is the first k with a margin that is not above zero; `worst` is
+    the least margin there, or the least of all where there is none.
+    """
+    return measure_margins(pt.adder_of(**adder), most)
+
+
+@torch.no_grad()
+def measure_margins(model, most):
+    """`measure_memory` of a model."""
+    data.check_at_least("most", most, 1)
+    model.eval()
+    digits = torch.arange(10)
+    starts = torch.cartesian_prod(digits, digits)
+    starts = starts[starts.sum(1) != 9]
+    nines = torch.stack((digits, 9 - digits), 1)
+    margins = read_nines(model, starts, nines, most)
+    makes_carry = starts.sum(1) > 9
+    worst = margins.amin((0, 1))
+    failed = (worst <= 0).nonzero()[:, 0].tolist()
+    at = failed[0] if failed else int(worst.argmin())
+    start, repeated = divmod(int(margins[..., at].argmin()), len(nines))
+    return {
+        "margins": {
+            "carry": margins[makes_carry].amin((0, 1)).tolist(),
+            "none": margins[~makes_carry].amin((0, 1)).tolist(),
+        },
+        "worst": {
+            "start": starts[start].tolist(),
+            "nines": nines[repeated].tolist(),
+            "at": at,
+            "margin": float(worst[at]),
+        },
+        "fails_at": failed[0] if failed else None,
+    }
+
+
+def read_nines(model, starts, nines, most):
+    """The margin at each of `starts` (n, 2), then at each of `most` times one of `nines` (m, 2).
+
+    Returns (n, m, most + 1), in one pass. A margin that is no number counts as the least.
+    """
+    size = (len(starts), len(nines))
+    first = starts[:, None, None].expand(*size, 1, 2)
+    then = nines[None, :, None].expand(*size, most, 2)
+    num1, num2 = torch.cat((first, then), 2).flatten(0, 1).unbind(-1)
+    total = starts.sum(1)
+    after = (9 + total // 10) % 10  # 9, or with a carry 0
+    right = torch.cat((total[:, None] % 10, after[:, None].expand(-1, most)), 1)
+    right = right.repeat_interleave(len(nines), 0)[..., None]
+    logits, _ = model.read(num1, num2)
+    best_other = logits.scatter(-1, right, -math.inf).amax(-1)
+    margins = logits.gather(-1, right)[..., 0] - best_other
+    return margins.nan_to_num(-math.inf).unflatten(0, size)
+
+
+def summarise_memory(groups):
+    """What the picture of margins reads, of {name: [a result of `measure_memory` an adder]}.
+
+    Returns {"picture": "memory.png", "most": the greatest k, "groups": [{"name", "adders": those
+    results, "failed": how many have a "fails_at", "first", "last": the least and the greatest of
+    these or None, "least_margin": at any k}]}. None where there are no adders.
+    """
+    listed = []
+    for name, adders in groups.items():
+        if adders:
+            listed.append({"name": name, "adders": adders} | describe_memory(adders))
+    if not listed:
+        return None
+    most = len(listed[0]["adders"][0]["margins"]["carry"]) - 1
+    return {"picture": "memory.png", "most": most, "groups": listed}
+
+
+def describe_memory(adders):
+    """When the adders of a group fail, and the least margin of them all."""
+    fails_at = [adder["fails_at"] for adder in adders if adder["fails_at"] is not None]
+    least = [min(of_start) for adder in adders for of_start in adder["margins"].values()]
+    return {
+        "failed": len(fails_at),
+        "first": min(fails_at, default=None),
+        "last": max(fails_at, default=None),
+        "least_margin": min(least),
+    }
+
+
+# --- How little.
+
+
+def test_lengths(adder, lengths, count, progress):
+    """The accuracy of an adder on `count` fresh test pairs of each of `lengths`, in digits.
+
+    The pairs of a length are the same for all adders. Returns {"lengths", "accuracy": one a
+    length}.
+    """
+    return test_lengths_of(pt.adder_of(**adder), lengths, count, progress)
+
+
+def test_lengths_of(model, lengths, count, progress):
+    """`test_lengths` of a model."""
+    accuracy = []
+    for length in lengths:
+        data.random.seed(SEED)
+        accuracy.append(pt.evaluate(model, digitlen=length, batch_size=count))
+        progress(len(accuracy) / len(lengths), None)
+    return {"lengths": list(lengths), "accuracy": accuracy}
+
+
+def summarise_training_lengths(of_cells, lengths, others):
+    """What the picture of training lengths reads.
+
+    `of_cells` is {cell: {digits trained on: [(accuracies at `lengths`, seconds of training) one a
+    seed]}}. `others` are trainings to compare the seconds with: {name: (digits, seconds)}.
+
+    Returns {"picture": "little.png", "lengths", "cells": [{"cell", "trained": [{"digits", "seeds":
+    how many, "mean", "least", "greatest": one accuracy a length, "seconds": the median}], "enough":
+    the fewest digits from which on the mean is GOOD at every length, or None}], "others":
+    [{"name", "digits", "seconds"}]}.
+    """
+    cells = []
+    for cell, of_digits in of_cells.items():
+        trained = [describe_trained(digits, runs) for digits, runs in sorted(of_digits.items())]
+        cells.append({"cell": cell, "trained": trained, "enough": enough_digits(trained)})
+    listed = [
+        {"name": name, "digits": digits, "seconds": seconds}
+        for name, (digits, seconds) in others.items()
+    ]
+    return {"picture": "little.png", "lengths": list(lengths), "cells": cells, "others": listed}
+
+
+def describe_trained(digits, runs):
+    """What the picture has of the adders that were trained on at most `digits` digits."""
+    accuracy = np.array([of_run for of_run, _ in runs])
+    return {
+        "digits": digits,
+        "seeds": len(runs),
+        "mean": accuracy.mean(0).tolist(),
+        "least": accuracy.min(0).tolist(),
+        "greatest": accuracy.max(0).tolist(),
+        "seconds": statistics.median(seconds for _, seconds in runs),
+    }
+
+
+def enough_digits(trained):
+    """The fewest digits from which on all that follow are GOOD at every length; None for none."""
+    enough = None
+    for of_digits in reversed(trained):
+        if min(of_digits["mean"]) < GOOD:
+            break
+        enough = of_digits["digits"]
+    return enough

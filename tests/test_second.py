@@ -1,0 +1,87 @@
+"""The second runtime against PyTorch's own module, and what is said of counterexamples."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+import data
+import pt
+from exact.by_hand import build_by_hand
+from exact.second import add_in_numpy
+from lab import report, trials
+
+
+def as_plain(model):
+    return trials.plain_adder(model)
+
+
+@pytest.mark.parametrize(("cell", "layers"), [("RNN", 1), ("RNN", 3), ("GRU", 2), ("LSTM", 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_it_adds_as_pytorch_does(cell, layers, dtype):
+    # Untrained and blown up: answers of all kinds, nearly never a tie.
+    torch.manual_seed(3)
+    model = pt.Adder(cell, layers, hidden=9, embedding=5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    draws = np.random.default_rng(0)
+    answers = set()
+    for _ in range(10):
+        number_1, number_2 = (int(number) for number in draws.integers(0, 10**12, 2))
+        maxlen = max(len(str(number_1)), len(str(number_2))) + 1
+        digits = [data.to_digits("", [number], maxlen) for number in (number_1, number_2)]
+        num1, num2 = (torch.from_numpy(digit) for digit in digits)
+        # PyTorch's own module in float64, not our loops
+        double = copy.deepcopy(model).double()
+        embedded = torch.cat((double.embed_layer(num1), double.embed_layer(num2)), -1)
+        output, _ = double.rnn(embedded.transpose(0, 1))
+        expected = double.dense(output).transpose(0, 1).argmax(-1)
+        answer = add_in_numpy(as_plain(model), number_1, number_2, dtype)
+        assert answer == data.results_converter(expected.numpy())[0]
+        answers.add(answer)
+    assert len(answers) == 10
+
+
+def test_the_adder_by_hand_is_right_in_both():
+    by_hand = as_plain(build_by_hand())
+    for dtype in (np.float32, np.float64):
+        assert add_in_numpy(by_hand, 999_999, 1, dtype) == 1_000_000
+        assert add_in_numpy(by_hand, 0, 0, dtype) == 0
+        assert add_in_numpy(by_hand, 58, 64, dtype) == 122
+
+
+def test_a_cell_that_is_not_defined_here_has_no_answer():
+    assert add_in_numpy({"cell": "Mine", "weights": {}}, 1, 2, np.float32) is None
+
+
+def test_a_decision_says_where_its_counterexample_is_wrong():
+    torch.manual_seed(0)
+    decided = trials.decide_adder(as_plain(pt.Adder(layers=1)), lambda share, line: None)
+    assert decided["verdict"] == "wrong"
+    assert decided["wrong_in"] == {"float32": True, "float64": True}
+    proven = trials.decide_adder(as_plain(build_by_hand()), lambda share, line: None)
+    assert proven["verdict"] == "proven" and proven["wrong_in"] is None
+
+
+def test_counterexamples_are_counted_by_where_they_are_wrong():
+    def run(seed, decided, wrong_in):
+        return {
+            "seed": seed,
+            "accuracy": [1.0],
+            "verdict": "wrong",
+            "digits": 1,
+            "decided": decided,
+            "wrong_in": wrong_in,
+        }
+
+    runs = [
+        run(0, "a", {"float32": True, "float64": True}),
+        run(1, "b", {"float32": True, "float64": False}),
+        run(2, "c", {"float32": False, "float64": True}),
+        run(3, "of a cell of one's own", None),
+    ]
+    experiment = {"variants": [{"settings": {}, "runs": runs}]}
+    decided = report.count_decided({"experiments": {"x": experiment}})
+    assert decided["confirmed"] == 1 and decided["disputed"] == ["b", "c"]
