@@ -19,6 +19,7 @@ import pt
 import source
 from exact import check
 from lab import report, worth
+from lab.page import escape
 from lab.trials import Experiment, Variant, compare
 from source import SIMPLE, evaluate, loss_draw, myAdvPTRNNModel, myPTRNNModel, train
 
@@ -115,8 +116,6 @@ def tiny_experiments():
     experiments["5000-digits-one-pair"] = shrink(ALL["5000-digits-one-pair"], digitlen=12)
     experiments["pt-main"] = shrink(ALL["pt-main"], digitlen=12)
     experiments["task-1"] = shrink(ALL["task-1"], seeds=2)
-    # One digit, and it is soon learnt: one adder that ends at 100%.
-    experiments["easy"] = compare(replace(SMALL, digitlen=1, lr=0.01, steps=101, test_size=3), [0])
     experiments["mine"] = compare(SMALL, [0], optimizer=["Adam", "SGD"], hidden=[8, 64])
     experiments["breaks"] = compare(SMALL, [0], lr=[1e-3, 1e38])
     return experiments
@@ -145,11 +144,11 @@ def test_a_tiny_run_of_everything(tiny, capfd):
     assert results["pictures"].keys() == {f"{name}.png" for name in names}
     for name in names:
         width, height = png_size(figures / f"{name}.png")
-        assert width >= 1000 and 400 <= height <= 2600
+        assert width >= 1000 and 250 <= height <= 2600
         assert f"]({name}.png)" in page
     assert "None" not in page and "{" not in page and "\n\n\n\n" not in page
     for said in report.REPORT.values():
-        assert said["title"] in page and said["says"] in page
+        assert escape(said["title"]) in page and escape(said["says"]) in page
 
     # results.json: settings, variants, runs, what was judged, and by what
     assert list(results["experiments"]) == list(source.EXPERIMENTS)
@@ -270,8 +269,10 @@ def test_a_second_run_does_nothing_again_and_one_experiment_leaves_the_rest(tiny
 
 
 def test_what_looks_at_adders_looks_at_those_of_slow_experiments_too(tiny):
-    # Ones and tens: learnt in no time. Its adders stay in FIGURES; later runs train none.
-    easy = compare(replace(SMALL, digitlen=1, layers=1, lr=0.01, steps=151, batch_size=50), [0, 1])
+    # Two digits, and all carries: learnt in no time. Its adders stay in FIGURES; later runs train
+    # none.
+    settings = replace(SMALL, digitlen=2, pairs="long-carry", lr=0.01, steps=201, batch_size=50)
+    easy = compare(settings, [0, 1])
     slow = {"EXPERIMENTS": {"easy": easy}, "SLOW": ["easy"]}
     looks = {"COUNTED_PAIRS": 30, "REMEMBERING": ["easy"], "MEMORY": 3}
     figures = tiny(ONLY=["easy"], **slow)
