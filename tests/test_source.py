@@ -163,10 +163,10 @@ def test_a_tiny_run_of_everything(tiny, capfd):
     assert made["seconds"] > 0 and (made["runs"], made["cached"]) == (4, 0)
     mine = results["experiments"]["mine"]
     assert [variant["label"] for variant in mine["variants"]] == [
-        "optimizer Adam, hidden 8",
-        "optimizer Adam, hidden 64",
-        "optimizer SGD, hidden 8",
-        "optimizer SGD, hidden 64",
+        "optimizer Adam, 8 hidden units",
+        "optimizer Adam, 64 hidden units",
+        "optimizer SGD, 8 hidden units",
+        "optimizer SGD, 64 hidden units",
     ]
     losses = [variant["runs"][0]["loss"] for variant in mine["variants"]]
     assert len(set(map(tuple, losses))) == 4 and mine["verdict"] == report.NO_CLAIMS
