@@ -56,6 +56,17 @@ def test_a_cell_that_is_not_defined_here_has_no_answer():
     assert add_in_numpy({"cell": "Mine", "weights": {}}, 1, 2, np.float32) is None
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+def test_an_overflow_is_no_warning(cell):
+    torch.manual_seed(0)
+    model = pt.Adder(cell, 2, hidden=9, embedding=5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1e38)
+    assert add_in_numpy(as_plain(model), 12, 99, np.float32) >= 0
+
+
 def test_a_decision_says_where_its_counterexample_is_wrong():
     torch.manual_seed(0)
     decided = trials.decide_adder(as_plain(pt.Adder(layers=1)), lambda share, line: None)
