@@ -788,10 +788,10 @@ def describe_work(runs):
 
 
 def describe_whole_run(merged, parts, pool, seconds):
-    """What results.json says of the last start of the script in which a run was not cached."""
+    """What results.json says of the last run of everything in which not all was cached."""
     runs = {run for part in parts for run in part.runs if run.done()}
     work = describe_work(runs)
-    if work["cached"] == work["runs"] and "made" in merged:
+    if "made" in merged and (ONLY or work["cached"] == work["runs"]):
         return merged["made"]
     return pool.machine(DEVICE) | {
         "cores": os.cpu_count(),

@@ -63,6 +63,7 @@ def report_curve(label, loss, accuracy, first):
         "loss": loss,
         "accuracy": accuracy,
         "first": dict(zip(("50%", "90%", "100%"), first, strict=True)),
+        "not_seen": [],
         "share": {"loss": 0.75 if loss else None, "accuracy": 0.5 if accuracy else None},
     }
 

@@ -167,7 +167,7 @@ def test_an_experiment_says_by_what_it_was_made_where_it_differs(tmp_path):
     assert text.count("From an earlier run") == 1
     assert text.index("\n## wide") < text.index("\n## old") < text.index("\n## Decided")
     assert "without results so far: slow." in text
-    assert "It ran rnn-layers, my\\_own, wide; the rest is from runs before." in text
+    assert "Not in it: old; the section of each says by what it was made." in text
 
 
 def test_the_exact_part_has_its_counts(tmp_path):

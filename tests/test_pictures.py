@@ -253,6 +253,16 @@ def test_the_strip_has_each_first_step_at_its_place():
     assert np.allclose([x for x, _ in medians], [never, never, place(10), place(10)])
 
 
+def test_what_is_not_seen_of_the_report_has_no_diamond():
+    # It is None, as "never" is: a legend hides that part of its curve.
+    layers = sample.compared_layers()
+    report = layers["variants"][1]["report"]
+    for not_seen, count in (([], 2), ([f"{layers['level']:.0%}"], 1)):
+        report["not_seen"] = not_seen
+        *_, strip = drawing(experiments.draw_experiment, layers).axes
+        assert len(points_of(strip, marker="D")) == count
+
+
 def with_seeds(experiment, first):
     """`experiment` with a seed for each of the `first` steps in every variant."""
     for variant in experiment["variants"]:

@@ -314,9 +314,16 @@ def draw_rates(axes, variants, level, size):
         axes.axhspan(scale.end, length, color="0.93", zorder=0)
 
 
-def first_steps(holder, level):
-    """Those at `level` of a variant, one a run, or the one of the report."""
-    return holder["first"][f"{level:.0%}"]
+def first_steps(variant, level):
+    """Those at `level` of a variant, one a run."""
+    return variant["first"][f"{level:.0%}"]
+
+
+def report_steps(variant, level):
+    """The report's own first step at `level`, in a list; [] where it has none or it is not seen."""
+    report = variant["report"]
+    name = f"{level:.0%}"
+    return [report["first"][name]] if report and name not in report["not_seen"] else []
 
 
 def all_first_steps(variants, level):
@@ -324,8 +331,7 @@ def all_first_steps(variants, level):
     steps = []
     for variant in variants:
         steps += first_steps(variant, level)
-        if variant["report"] is not None:
-            steps.append(first_steps(variant["report"], level))
+        steps += report_steps(variant, level)
     return steps
 
 
@@ -338,8 +344,7 @@ def place_middles(variants, level, scale, homes):
         middle = statistics.median(or_never(step) for step in steps)
         if len(steps) > 1:
             medians.append((scale.place(None if middle == math.inf else middle), home))
-        if variant["report"] is not None:
-            diamonds.append((scale.place(first_steps(variant["report"], level)), home))
+        diamonds += [(scale.place(step), home) for step in report_steps(variant, level)]
     return medians, diamonds
 
 
