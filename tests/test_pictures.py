@@ -10,7 +10,8 @@ import sample
 from matplotlib.figure import Figure
 
 from lab import pictures
-from lab.pictures import exact, experiments, style, verdicts
+from lab.pictures import exact, experiments, style
+from lab.pictures.verdicts import draw_verdicts
 
 
 def of_run(accuracy, error=None):
@@ -72,10 +73,10 @@ def drawn(tmp_path_factory):
 
 def test_every_part_has_its_picture_and_the_list_names_them(drawn):
     results, folder = drawn
-    parts = ["verdicts", "decided", "stress", "proof", "gpu"]
+    parts = ["verdicts", "decided", "errors", "memory", "little", "stress", "proof", "gpu"]
     names = {f"{name}.png" for name in [*results["experiments"], *parts]}
     assert set(results["pictures"]) == names == {path.name for path in folder.iterdir()}
-    assert all(png_size(folder / name) >= (1000, 300) for name in names)
+    assert all(png_size(folder / name) >= (1000, 250) for name in names)
 
 
 def redrawn(results, drawn_before, tmp_path):
@@ -324,7 +325,7 @@ def test_many_variants_have_as_many_colours():
 
 
 def test_every_claim_is_a_line_with_a_mark_a_seed():
-    figure = drawing(verdicts.draw_verdicts, sample.results()["verdicts"] | {"numbers": []})
+    figure = drawing(draw_verdicts, sample.results()["verdicts"] | {"numbers": []})
     (axes,) = figure.axes
     title, *words = [text.get_text() for text in axes.texts]
     assert title.startswith("What the report says: a mark for each seed")
@@ -365,7 +366,7 @@ def test_every_number_shows_where_the_report_lies():
     ]
     verdicts = sample.results()["verdicts"]
     lines = [{"claim": "gpu: CUDA", "verdict": "not measured", "answers": []}]
-    figure = drawing(verdicts.draw_verdicts, verdicts | {"lines": lines, "numbers": groups})
+    figure = drawing(draw_verdicts, verdicts | {"lines": lines, "numbers": groups})
     (axes,) = figure.axes
     words = [text.get_text() for text in axes.texts]
     assert "none" not in words
@@ -437,7 +438,7 @@ def test_no_text_leaves_the_frame_and_no_two_overlap():
     few["variants"] = [few["variants"][0] | {"label": f"{long} {n}"} for n in range(4)]
     for function, part in (
         (exact.draw_decided, decided),
-        (verdicts.draw_verdicts, verdicts),
+        (draw_verdicts, verdicts),
         (experiments.draw_experiment, own),
         (experiments.draw_experiment, few),
         (experiments.draw_experiment, sample.compared_layers()),
