@@ -103,6 +103,29 @@ def test_chains_have_the_length_asked_for(chain):
     assert {longest_chain(*pair) for pair in zip(digits_1, digits_2, strict=False)} == {chain}
 
 
+def test_a_chain_begins_at_any_place_with_any_digits():
+    data.random.seed(0)
+    digits_1, digits_2, _ = (digits[:, :5] for digits in chain_batch(4000, 5, 2))
+    totals = digits_1 + digits_2
+    begins = totals > 9
+    assert (begins.sum(1) == 1).all() and set(begins.argmax(1)) == {0, 1, 2, 3}
+    assert set(totals[begins]) == set(range(10, 19)) and set(totals[~begins]) == set(range(10))
+    pairs = set(zip(digits_1.flatten().tolist(), digits_2.flatten().tolist(), strict=True))
+    assert len(pairs) == 100
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda: long_carry_batch(5, 40), lambda: chain_batch(5, 40, 7)], ids=["long", "chain"]
+)
+def test_batches_with_carries_are_drawn_from_the_seed(draw):
+    data.random.seed(3)
+    first = np.stack(draw())
+    assert first.dtype == np.uint8
+    assert not np.array_equal(draw(), first)
+    data.random.seed(3)
+    assert np.array_equal(draw(), first)
+
+
 def test_long_carry_pairs_have_chains_of_every_length():
     data.random.seed(0)
     digits_1, digits_2, _ = long_carry_batch(3000, 10)
@@ -111,10 +134,11 @@ def test_long_carry_pairs_have_chains_of_every_length():
         [longest_chain(*pair) for pair in zip(digits_1, digits_2, strict=False)], minlength=11
     )
     assert (counts > 0).all() and counts[10] > 30
-    propagates = (digits_1 + digits_2 == 9)[:, :10].mean()
-    assert propagates == pytest.approx(
-        0.55, abs=0.02
-    )  # p on average 1/2, and a tenth of the others by chance
+    assert np.bincount(digits_1[:, :10].flatten()) / 30_000 == pytest.approx([0.1] * 10, abs=0.01)
+    propagates = (digits_1 + digits_2 == 9)[:, :10]
+    # p on average 1/2, and a tenth of the others by chance; all ten with (1 + 9 p)^10 / 10^10
+    assert propagates.mean() == pytest.approx(0.55, abs=0.02)
+    assert propagates.all(1).mean() == pytest.approx(1 / 9.9, abs=0.02)
 
 
 @pytest.mark.parametrize("length", [1, 2, 19, 20, 500, 5000])
@@ -160,11 +184,14 @@ def test_pairs_to_train_and_to_test_on(draw, pairs, digitlen, least, most, colum
     [
         (lambda: gen_data_batch(0, 0, 9), "batch_size .* got 0"),
         (lambda: gen_data_batch(2.5, 0, 9), "batch_size .* got 2.5"),
+        (lambda: gen_data_batch(True, 0, 9), "batch_size .* got True"),
         (lambda: gen_data_batch(1, 10, 9), "start=10 and end=9"),
         (lambda: gen_data_batch(1, -1, 9), "start .* got -1"),
         (lambda: prepare_batch([1], [1, 2], [2], 3), "Nums1, Nums2 and results .* 1, 2 and 1"),
+        (lambda: prepare_batch([1], [1], [2, 3], 3), "Nums1, Nums2 and results .* 1, 1 and 2"),
         (lambda: prepare_batch([1, 4], [-3, 5], [2, 9], 3), "Nums2 .* negative.* -3"),
         (lambda: prepare_batch([1], [999], [1000], 3), "results .* maxlen=3 .* 1000"),
+        (lambda: prepare_batch([7, 1234], [1, 1], [8, 1235], 3), "Nums1 .* maxlen=3 .* 1234"),
         (lambda: prepare_batch([10**5000], [1], [1], 3), "Nums1 .* maxlen=3 .* 1000*[.]{3}0*"),
         (lambda: prepare_batch([1], [1], [2], 0), "maxlen .* got 0"),
         (lambda: draw_training_pairs(1, 0), "digitlen .* got 0"),
@@ -174,10 +201,13 @@ def test_pairs_to_train_and_to_test_on(draw, pairs, digitlen, least, most, colum
         (lambda: long_carry_batch(0, 5), "batch_size .* got 0"),
         (lambda: long_carry_batch(5, 0), "digitlen .* got 0"),
         (lambda: chain_batch(5, 10, 11), "chain .* digitlen=10, got 11"),
+        (lambda: chain_batch(5, 10, -1), "chain .* digitlen=10, got -1"),
+        (lambda: chain_batch(0, 10, 1), "batch_size .* got 0"),
         (lambda: results_converter([[1, 10]]), "digits 0-9 .* got 10"),
         (lambda: results_converter([[1, -1]]), "digits 0-9 .* got -1"),
         (lambda: results_converter([[1.5, 1]]), "digits 0-9 .* got 1.5"),
         (lambda: results_converter([1, 2]), r"\(batch, digits\), got \(2,\)"),
+        (lambda: results_converter([[], []]), r"\(batch, digits\), got \(2, 0\)"),
     ],
 )
 def test_bad_input_is_named(call, message):

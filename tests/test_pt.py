@@ -2,6 +2,7 @@
 
 import functools
 import math
+import zipfile
 
 import numpy as np
 import pytest
@@ -55,6 +56,18 @@ def test_the_reports_models_by_their_names():
         myAdvPTRNNModel(model="Turing")
 
 
+def test_an_adder_is_the_reports_first_model_unless_told_otherwise():
+    adder = Adder()
+    assert adder.cell == "RNN" and adder.rnn.num_layers == 2
+    assert adder.embed_layer.weight.shape == (10, 32) and adder.dense.weight.shape == (10, 64)
+
+
+@pytest.mark.parametrize("size", ["layers", "hidden", "embedding"])
+def test_a_bad_size_is_named(size):
+    with pytest.raises(ValueError, match=f"{size} must be an integer of at least 1, got 0"):
+        Adder(**{size: 0})
+
+
 @pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
 def test_a_number_read_in_parts(cell):
     model = Adder(cell, 2)
@@ -104,6 +117,40 @@ def test_evaluate_counts_whole_sums():
     assert evaluate(Oracle(wrong=1), "cpu", 5000, batch_size=2) == 0.5
 
 
+@pytest.mark.parametrize(("wrong", "right"), [(0, 5), (1, 4), (4, 1), (5, 0)])
+def test_evaluate_reads_on_with_the_pairs_that_are_correct_so_far(wrong, right, monkeypatch):
+    monkeypatch.setattr(pt, "PART", 12)  # two digits at a time
+
+    class OnceMore(Oracle):
+        """Its last pair has a wrong digit in the second part, too."""
+
+        def read(self, num1, num2, hidden=None):
+            logits, after = super().read(num1, num2, hidden)
+            if hidden is not None and num1.shape[0] == 5:
+                logits[-1] = logits[-1].roll(1, -1)
+            return logits, after
+
+    assert evaluate(Oracle(wrong), "cpu", 30, batch_size=5) == right / 5
+    assert evaluate(OnceMore(wrong), "cpu", 30, batch_size=5) == min(right, 4) / 5
+
+
+def test_more_pairs_than_are_read_at_a_time(monkeypatch):
+    monkeypatch.setattr(pt, "PART", 7)
+    assert evaluate(Oracle(wrong=3), "cpu", 4, batch_size=10) == 0.7
+    digits_1, digits_2, sums = data.long_carry_batch(10, 4)
+    assert np.array_equal(pt.add_digits(Oracle(), digits_1, digits_2), sums)
+
+
+def test_a_hidden_state_of_some_pairs():
+    hidden = torch.arange(12.0).reshape(2, 3, 2)
+    picked = torch.tensor([2, 0])
+    first = [[4.0, 5.0], [0.0, 1.0]]  # of the first layer
+    assert pt.of_batch(hidden, picked)[0].tolist() == first
+    h, c = pt.of_batch((hidden, hidden + 1), picked)
+    assert h[0].tolist() == first and c[0].tolist() == [[5.0, 6.0], [1.0, 2.0]]
+    assert pt.of_batch(None, picked) is None
+
+
 @pytest.mark.parametrize(
     "pair", [(0, 0), (123, 456), (999, 1), (1, 10**5000), (10**9000 - 1, 1), (True, 9)]
 )
@@ -144,6 +191,14 @@ def test_saved_adders_load(cell, layers, hidden, embedding, tmp_path):
     with np.load(tmp_path / "adder.npz") as arrays:
         assert set(arrays) == {"cell", *model.state_dict()} and arrays["cell"] == cell
         assert arrays["dense.weight"].dtype == np.float32
+    pt.save(model, tmp_path / "bounds.npz", [np.zeros(3), np.ones(3)])
+    with np.load(tmp_path / "bounds.npz") as arrays:
+        assert arrays["bounds_l0"].tolist() == [0, 0, 0]
+        assert arrays["bounds_l1"].tolist() == [1, 1, 1]
+    assert torch.equal(pt.load(tmp_path / "bounds.npz")(*digits), model(*digits))
+    with zipfile.ZipFile(tmp_path / "adder.npz") as archive:
+        dates = {member.date_time for member in archive.infolist()}
+    assert dates == {(1980, 1, 1, 0, 0, 0)}, "not that of the day"
 
 
 class Own(nn.Module):
@@ -190,6 +245,11 @@ def test_evaluate_draws_the_reports_test_pairs(monkeypatch):
     ]
     ranges.clear()
     model = Adder()
+    train(1, model, torch.optim.Adam(model.parameters()), log=quiet)
+    evaluate(model)
+    assert ranges == [(100, 0, 5000000000)] + 2 * [(100, 5000000001, 9999999999)]
+    ranges.clear()
+    model = Adder()
     train(1, model, torch.optim.Adam(model.parameters()), digitlen=9, pairs="course", log=quiet)
     assert ranges == [(100, 0, 555555554), (100, 555555555, 999999998)]  # the course's own
 
@@ -221,8 +281,67 @@ def test_training_may_stop_after_perfect_evaluations(monkeypatch):
     assert len(model.loss_history) == 41
 
 
+class Modes(Oracle):
+    """Notes how it is read."""
+
+    def read(self, num1, num2, hidden=None):
+        self.modes = self.training, torch.is_grad_enabled()
+        logits, hidden = super().read(num1, num2, hidden)
+        return logits + self.weight, hidden
+
+
+def test_what_a_model_is_told_of_training():
+    model = Modes()
+    evaluate(model, batch_size=2)
+    assert model.modes == (False, False)
+    digits = pt.to_tensors(data.draw_training_pairs(2, 3), "cpu")
+    pt.training_step(model, torch.optim.SGD(model.parameters()), *digits)
+    assert model.modes == (True, True)
+    assert pt.add(model, 2, 2) == 4
+    assert model.modes == (False, False)
+
+
+@pytest.mark.parametrize("loss", [math.inf, -math.inf, math.nan])
+def test_a_loss_that_is_not_finite_is_named_with_its_step(loss):
+    model = Adder("GRU", 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
+    with pytest.raises(FloatingPointError, match=f"{loss} at step 2 .GRU, learning rate 0.25"):
+        pt.record_losses(model, optimizer, [3.0, 2.0, loss, 1.0])
+    assert model.loss_history == [3.0, 2.0]
+
+
+def test_a_seed_decides_all():
+    drawn = []
+    for seed in (5, 5, 6):
+        torch.use_deterministic_algorithms(False)
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cuda.matmul.allow_tf32 = True
+        pt.seed_everything(seed)
+        drawn.append((gen_data_batch(3, 0, 10**9), torch.rand(3).tolist()))
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.backends.cuda.matmul.allow_tf32
+    assert drawn[0] == drawn[1]
+    assert drawn[0][0] != drawn[2][0] and drawn[0][1] != drawn[2][1]
+
+
+@pytest.mark.parametrize(
+    "argument", ["digitlen", "batch_size", "test_size", "eval_every", "stop_after_perfect"]
+)
+def test_a_bad_argument_is_named_before_any_work(argument):
+    model = Adder()
+    before = data.random.getstate()
+    with pytest.raises(ValueError, match=f"{argument} must be an integer of at least 1, got 0"):
+        train(1, model, torch.optim.Adam(model.parameters()), **{argument: 0})
+    with pytest.raises(ValueError, match="pairs must be one of .* got 'odd'"):
+        train(1, model, torch.optim.Adam(model.parameters()), pairs="odd")
+    assert data.random.getstate() == before and model.loss_history == []
+
+
 def test_bad_arguments_of_train_and_evaluate_are_named():
     model = Adder()
+    with pytest.raises(ValueError, match="batch_size .* got 0"):
+        evaluate(model, batch_size=0)
     optimizer = torch.optim.Adam(model.parameters())
     with pytest.raises(ValueError, match="steps .* got 0"):
         train(0, model, optimizer)
@@ -254,7 +373,10 @@ def test_a_step_in_pieces_is_a_step(piece, pieces, monkeypatch):
     whole = entropy(model(*digits[:2]).flatten(0, 1), digits[2].flatten())
     gradients = torch.autograd.grad(whole, list(model.parameters()))
     monkeypatch.setattr(pt, "PIECE", piece)
-    loss = pt.training_step(model, torch.optim.SGD(model.parameters(), lr=0.0), *digits)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    for _ in range(2):  # the second step begins without the gradients of the first
+        sizes.clear()
+        loss = pt.training_step(model, optimizer, *digits)
     assert len(sizes) == pieces and sum(sizes) == 10
     assert loss == pytest.approx(whole.item(), rel=1e-12)
     for parameter, gradient in zip(model.parameters(), gradients, strict=True):

@@ -137,6 +137,75 @@ def test_a_fault_that_hides_is_found_where_the_search_keeps_every_state():
     assert refute(model, widths=(20, 200)) is None, "hidden from narrow beams"
 
 
+@pytest.mark.parametrize(("a", "b"), [(2, 7), (7, 2)])
+def test_a_state_from_which_a_sum_to_nine_goes_wrong_is_held_on_to(a, b):
+    # 6 + 5 and 8 + 3 come late among the steps: 20 states alone have no room for them
+    def remember(*state):
+        return 1 * at(0, 6, 5, 0, *state) + 2 * at(1, 8, 3, 1, *state)
+
+    def is_wrong(*state):
+        return at(2, a, b, 2, *state)
+
+    expected = 100 * a + 86, 100 * b + 35
+    assert refute(Planted(remember, is_wrong), widths=(20,)) == expected
+
+
+@pytest.mark.parametrize("digits", [1, 2, 12])
+def test_a_fault_in_the_last_carry_is_found(digits):
+    # 8 + 8 is wrong in its second digit, where both numbers have none
+    def remember(*state):
+        return 1 * at(0, 8, 8, 0, *state)
+
+    def is_wrong(*state):
+        return at(1, 0, 0, 1, *state)
+
+    model = Planted(remember, is_wrong)
+    assert refute(model, digits=digits) == (8, 8)
+    assert pt.add(model, 8, 8) == 26
+
+
+class Tied(Planted):
+    """Where the digit of the sum is 5, 3 is as likely: `pt.add` takes the first."""
+
+    def read(self, num1, num2, hidden=None):
+        logits, hidden = super().read(num1, num2, hidden)
+        logits[..., 3] = torch.maximum(logits[..., 3], logits[..., 5])
+        return logits, hidden
+
+
+def nowhere(place, a, b, seen):
+    return 0 * seen
+
+
+def test_a_tie_may_be_wrong():
+    model = Tied(nowhere, nowhere)
+    assert pt.add(model, 0, 5) == 3
+    number_1, number_2 = refute(model)
+    assert number_1 + number_2 in (5, 15)
+
+
+def test_an_adder_with_a_weight_that_is_no_number_is_wrong():
+    torch.manual_seed(0)
+    model = pt.Adder("RNN", 1)
+    with torch.no_grad():
+        model.dense.bias[3] = math.nan
+    number_1, number_2 = refute(model)
+    assert max(number_1, number_2) <= 9 and pt.add(model, number_1, number_2) % 10 == 3
+
+
+def test_an_adder_is_asked_without_gradients_and_as_one_that_is_trained_already():
+    modes = set()
+
+    def is_wrong(place, a, b, seen):
+        modes.add((model.training, torch.is_grad_enabled()))
+        return nowhere(place, a, b, seen)
+
+    model = Planted(nowhere, is_wrong)
+    assert model.training
+    assert refute(model, digits=2) is None
+    assert modes == {(False, False)}
+
+
 def test_a_fault_after_zeros_needs_another_digit_on_top():
     # after 7 + 7 and two zeros all is wrong: as 14 has no such digit, 7 + 7 itself is not
     def remember(*state):
