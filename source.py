@@ -569,6 +569,7 @@ def submit_proof(pool):
                 {
                     "label": name_size(cell, layers, hidden),
                     "cell": cell,
+                    "hidden": hidden,
                     "runs": [describe_proof_run(one, checks[one]) for one in submitted],
                 }
             )

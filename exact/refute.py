@@ -5,7 +5,8 @@ So a wrong digit there condemns every pair of numbers that ends in those digits:
 pair in 100^t. A beam search goes by positions: from the zero state all 100 pairs of digits, from
 each state that it holds on to all 100 again. It holds on to those that are nearest to forgetting
 their carry, half of them for each carry: where the margin, the right digit's logit less the best
-other's, is least after one more pair of digits that sum to nine.
+other's, is least after one more pair of digits that sum to nine. Few adders go wrong in another
+way; so where this comes to nothing, the states of least margin themselves are tried.
 
 The first counterexample is seldom the shortest. So the search goes on below its length, with as
 wide a beam as `STATES` states allow, again and again until it comes to nothing.
@@ -48,9 +49,10 @@ def refute(model, digits=12, widths=WIDTHS):
     check_at_least("digits", digits, 1)
     model.eval()
     for width in widths:
-        counterexample = search(model, digits, width)
-        if counterexample:
-            return shorten(model, counterexample)
+        for looks_ahead in (True, False):
+            counterexample = search(model, digits, width, looks_ahead)
+            if counterexample:
+                return shorten(model, counterexample)
     return None
 
 
@@ -70,8 +72,11 @@ def count_digits(pair):
     return len(str(max(pair)))
 
 
-def search(model, digits, width):
-    """The first counterexample of at most `digits` digits that `width` states lead to, or None."""
+def search(model, digits, width, looks_ahead=True):
+    """The first counterexample of at most `digits` digits that `width` states lead to, or None.
+
+    The states are those of least margin, at the next digits that sum to nine if it `looks_ahead`.
+    """
     device = next(model.parameters()).device
     beam = Beam(None, torch.zeros(1, dtype=torch.long, device=device), [(0, 0)])
     for place in range(digits):
@@ -82,7 +87,7 @@ def search(model, digits, width):
         counterexample = check_pairs(model, suspects, place, place + 1 < digits)
         if counterexample:
             return counterexample
-        order = torch.argsort(ahead, stable=True)
+        order = torch.argsort(ahead if looks_ahead else margin, stable=True)
         half = width // 2 if place else 100  # all after the first two digits: see `refute`
         best = [order[carry[order] == which][:half] for which in (0, 1)]
         beam = narrow(model, beam, torch.cat(best), place)

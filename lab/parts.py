@@ -41,8 +41,11 @@ def submit_errors(pool, name, groups, pairs):
 
     def describe():
         counted = {}
+        seen = set()  # an adder that is in two groups is counted in the first
         for group_name, runs in counts.items():
-            results = [run.result() for run in runs]
+            new = [run for run in dict.fromkeys(runs) if run not in seen]
+            seen |= set(new)
+            results = [run.result() for run in new]
             counted[group_name] = [result for result in results if result["pairs"]]
         described = worth.summarise_errors(counted)
         return described and described | {"picture": f"{name}.png"}

@@ -799,7 +799,9 @@ def count_decided(results):
     of_cells = {}
     for group in results.get("proof", {}).get("groups", []):
         adders = [decided_adder(run, None) for run in group["runs"]]
-        of_cells.setdefault(f"{group['cell']}, trained for the proof", []).extend(adders)
+        size = "" if group["hidden"] == BASE["hidden"] else " with fewer units"
+        name = f"{group['cell']}{size}, trained for the proof"
+        of_cells.setdefault(name, []).extend(adders)
     groups += [{"name": name, "adders": adders} for name, adders in of_cells.items()]
     adders = list(itertools.chain(*(group["adders"] for group in groups)))
     if not adders:

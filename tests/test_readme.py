@@ -125,7 +125,11 @@ def test_the_readme_is_true_of_the_committed_run(committed):
     numbers = committed["verdicts"]
     same_seed = committed["same_seed"]
     errors = committed["errors"]
-    proofs = [run["verdict"] for group in committed["proof"]["groups"] for run in group["runs"]]
+    proofs = []
+    proofs_of_fewer_units = []
+    for group in committed["proof"]["groups"]:
+        of_size = proofs if group["hidden"] == 64 else proofs_of_fewer_units
+        of_size += [run["verdict"] for run in group["runs"]]
     causes = committed["causes"].values()
     after_nines = sum(cause["after_nines"] for cause in causes)
     without = sum(cause["without"] for cause in causes)
@@ -140,6 +144,8 @@ def test_the_readme_is_true_of_the_committed_run(committed):
         "end at 100% on random pairs; every one of these adds a pair of at most "
         f"{decided['most_digits']} digits wrong",
         f"{proofs.count('proven')} of {len(proofs)} adders trained for it",
+        f"with fewer than 64 hidden units {proofs_of_fewer_units.count('proven')} of "
+        f"{len(proofs_of_fewer_units)}",
         f"{decided['undecided']} of all {decided['adders']} are undecided",
         f"{committed['made']['seconds'] / 60:.1f} minutes on {committed['made']['cores']} cores",
         f"once {slow / 3600:.1f} hours of one core's work",

@@ -446,3 +446,17 @@ def test_an_adder_that_is_neither_has_its_margin_and_where_it_lies(monkeypatch):
     settled = refused._replace(margin=0.5)
     monkeypatch.setattr(exact, "prove", lambda model: settled)
     assert decide(model).reason == "the interval bounds still grow after all rounds"
+
+
+def test_states_of_least_margin_are_tried_where_looking_ahead_comes_to_nothing(monkeypatch):
+    # An adder at 100% on random pairs was found wrong by these alone: on 915425 + 484655.
+    tried = []
+
+    def search(model, digits, width, looks_ahead):
+        tried.append((width, looks_ahead))
+        return (5, 5) if len(tried) == 4 else None
+
+    monkeypatch.setattr(sys.modules["exact.refute"], "search", search)
+    monkeypatch.setattr(sys.modules["exact.refute"], "shorten", lambda model, pair: pair)
+    assert refute(pt.Adder(), widths=(20, 200, 2000)) == (5, 5)
+    assert tried == [(20, True), (20, False), (200, True), (200, False)]

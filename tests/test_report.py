@@ -774,7 +774,9 @@ def test_adders_are_counted_once_and_over_what_was_evaluated():
     counted = report.count_decided(
         {
             "experiments": {"one": {"variants": [variant]}, "same": {"variants": [again]}},
-            "proof": {"groups": [{"cell": "RNN", "label": "RNN, 1 layer", "runs": [proof]}]},
+            "proof": {
+                "groups": [{"cell": "RNN", "hidden": 64, "label": "RNN, 1 layer", "runs": [proof]}]
+            },
         }
     )
     groups = counted.pop("groups")

@@ -137,7 +137,7 @@ def draw_proof(figure, proof):
 
 def say_margin(margin):
     """A margin with its sign; None is one that could not be bounded."""
-    return "no bound" if margin is None else f"{margin:+.1f}"
+    return "no bound" if margin is None else f"{margin:+.2g}"
 
 
 def draw_margins(axes, margins, title):
