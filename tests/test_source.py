@@ -336,6 +336,7 @@ def test_the_number_of_workers_changes_nothing(tiny, tmp_path):
 
 def test_each_part_runs_by_itself(tiny):
     exact_part = EXACT | {"PROVEN_SEEDS": {"RNN": {1: [0]}}, "TIMED_LENGTHS": []}
+    exact_part |= {"REMEMBERING": ["task-1"]}
     experiments = {name: shrink(ALL[name]) for name in ("task-1", "lr-fine")}
     figures = tiny(EXPERIMENTS=experiments, **exact_part)
     source.pt_main()

@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 import data
 import exact
 import pt
-from lab import pictures, worth, worth_pictures
+from lab import worth
+from lab.pictures import style
+from lab.pictures import worth as worth_pictures
 from lab.trials import plain_adder
 
 FIGURES = Path(__file__).parent.parent / "figures"
@@ -381,7 +383,7 @@ def test_training_lengths_are_summed_up_by_hand():
 
 def words_of(draw, part):
     """All texts of a picture."""
-    with matplotlib.rc_context(pictures.STYLE):
+    with matplotlib.rc_context(style.STYLE):
         figure = Figure()
         draw(figure, part)
         figure.draw_without_rendering()
