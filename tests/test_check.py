@@ -152,9 +152,10 @@ def test_what_is_not_proven_has_no_certificate(tmp_path):
 
 @pytest.mark.parametrize(("layer", "carry", "end"), [(0, 0, 0), (0, 1, 1), (1, 0, 1), (2, 1, 0)])
 def test_a_bound_moved_in(certificates, tmp_path, layer, carry, end):
+    # That of every unit: one alone may have more than this to spare.
     arrays = read(certificates["RNN-3"])
-    arrays[f"bounds_l{layer}"][carry, end, 7 * carry + 5] += 1e-3 * (1 - 2 * end)
-    refuse(tmp_path, arrays, f"^layer {layer}: .* out of (the )?bounds .*in row {7 * carry + 5}")
+    arrays[f"bounds_l{layer}"][carry, end] += 1e-3 * (1 - 2 * end)
+    refuse(tmp_path, arrays, f"^layer {layer}: .* out of (the )?bounds .*in row ")
 
 
 @pytest.mark.parametrize("name", ["RNN", "RNN-3"])

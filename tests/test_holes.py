@@ -2,7 +2,6 @@
 
 import copy
 import math
-import types
 from functools import partial
 from pathlib import Path
 
@@ -214,14 +213,20 @@ def test_what_is_no_plain_adder_is_refused_by_its_name(name, model, monkeypatch)
     refuse_and_decide(model, match, monkeypatch)
 
 
-@pytest.mark.parametrize(("name", "cell"), [("a hook", "RNN"), ("batch first", "LSTM")])
-def test_such_an_adder_adds_wrong_and_is_refuted_first(name, cell):
+@pytest.mark.parametrize(
+    ("name", "cell", "verdict"),
+    [("a hook", "RNN", "wrong"), ("batch first", "LSTM", "undecided")],
+)
+def test_such_an_adder_adds_wrong_and_is_never_proven(name, cell, verdict):
     model = load_proven(cell)
     STRUCTURES[name][0](model)
     assert wrong_digits(model, *make_batch()) > 300  # of 1220
     decision = decide(model)
-    assert decision.verdict == "wrong"
-    assert pt.add(model, *decision.pair) == decision.answer != sum(decision.pair)
+    assert decision.verdict == verdict
+    if verdict == "wrong":
+        assert pt.add(model, *decision.pair) == decision.answer != sum(decision.pair)
+    else:
+        assert "rnn.batch_first is True" in decision.reason
 
 
 @pytest.mark.parametrize("name", ["one part less", "a sequence", "two layers"])
@@ -490,11 +495,9 @@ def test_units_of_no_weight_leave_an_adder_proven_with_a_little_more_rounding(mo
 
 
 def test_an_adder_of_32_units_is_trained_and_proven(monkeypatch):
-    smaller = types.SimpleNamespace(**{**vars(pt), "Adder": partial(pt.Adder, hidden=32)})
-    monkeypatch.setattr(proof, "pt", smaller)
     longer = proof.Recipe(steps=400, rounds=4, rate=0.02, worst_from=0.25)
     monkeypatch.setattr(proof, "choose_recipe", lambda cell, layers: longer)
-    model, proved = train_proven(1, 1)
+    model, proved = train_proven(1, 1, hidden=32)
     assert model.rnn.hidden_size == 32 and proved.proven
     assert wrong_digits(model, *make_batch()) == 0
     weights = intervals.exact_weights_of(model)
