@@ -164,6 +164,48 @@ def test_a_fault_in_the_last_carry_is_found(digits):
     assert pt.add(model, 8, 8) == 26
 
 
+def test_no_pair_of_two_digits_is_passed_over():
+    # 9 + 0 is the last of the 55 steps that carry nothing, and nothing tells it from the others
+    def remember(*state):
+        return 1 * at(0, 9, 0, 0, *state)
+
+    def is_wrong(*state):
+        return at(1, 5, 0, 1, *state)
+
+    assert refute(Planted(remember, is_wrong), widths=(2,)) == (59, 0)
+
+
+def test_a_fault_between_zeros_needs_another_digit_on_top():
+    # after 0 + 1 the third digit is wrong where it and the second are zeros
+    def remember(*state):
+        return 1 * at(0, 0, 1, 0, *state) + 2 * at(1, 0, 0, 1, *state)
+
+    def is_wrong(*state):
+        return at(2, 0, 0, 2, *state)
+
+    model = Planted(remember, is_wrong)
+    assert pt.add(model, 0, 1) == 1 and pt.add(model, 100, 1) == 101
+    assert refute(model) == refute(model, digits=4) == (1000, 1)
+    assert refute(model, digits=3) is None
+
+
+@torch.no_grad()
+def test_the_margins_by_hand():
+    torch.manual_seed(0)
+    model = pt.Adder("LSTM", 1)
+    model.dense.bias -= 5  # all logits are below 0
+    beam = search_module.Beam(None, torch.tensor([0]), [(0, 0)])
+    margins, carries, hidden = search_module.read_digits(model, beam, torch.arange(100))
+    for step in range(100):
+        a, b = divmod(step, 10)
+        logits, _ = model.read(torch.tensor([[a]]), torch.tensor([[b]]))
+        others = logits[0, 0].tolist()
+        right = others.pop((a + b) % 10)
+        assert margins[step] == pytest.approx(right - max(others), abs=1e-5)
+        assert carries[step] == (a + b > 9)
+    assert hidden[0].shape == (1, 100, 64)
+
+
 class Tied(Planted):
     """Where the digit of the sum is 5, 3 is as likely: `pt.add` takes the first."""
 
