@@ -57,8 +57,11 @@ def refute(model, digits=12, widths=WIDTHS):
 
 
 def shorten(model, counterexample):
-    """The counterexample given, or the shortest that searches of `STATES` states lead to."""
-    while count_digits(counterexample) > 1:
+    """The counterexample given, or the shortest that searches of `STATES` states lead to.
+
+    Every search tries all pairs of two digits: below three there is nothing to look for.
+    """
+    while count_digits(counterexample) > 3:
         digits = count_digits(counterexample) - 1
         shorter = search(model, digits, max(2, STATES // digits))
         if shorter is None:
@@ -158,7 +161,8 @@ def check_pairs(model, pairs, place, may_grow):
     Zeros on top may go unread by `pt.add`; another digit there does not. So where none is wrong as
     it is, and if they `may_grow`, each is tried with a one in front.
     """
-    for on_top in (0, 10 ** (place + 1)) if may_grow else (0,):
+    digits_on_top = (0, 10 ** (place + 1)) if may_grow else (0,)
+    for on_top in digits_on_top:
         for number_1, number_2 in pairs:
             longer = number_1 + on_top
             if pt.add(model, longer, number_2) != longer + number_2:
