@@ -29,7 +29,14 @@ import pt
 from exact.by_hand import build_by_hand
 from exact.provable import provable_cell
 from lab import page, pictures, report, results, trials, worth
-from lab.parts import Group, Part, submit_errors, submit_little, submit_memory
+from lab.parts import (
+    Group,
+    Part,
+    submit_errors,
+    submit_little,
+    submit_memory,
+    submit_training,
+)
 from lab.pool import PoolError, open_pool
 from lab.trials import Settings, compare, compare_settings
 from pt import evaluate, myAdvPTRNNModel, myPTRNNModel, train  # noqa: F401  (the report's names)
@@ -370,14 +377,8 @@ def submit_adders(pool, name, experiment, speaker=None):
     adders = {}
     for settings, label in labelled:
         title = ", ".join(filter(None, [name, label, f"seed {settings.seed}"]))
-        training = pool.submit(
-            trials.train_adder,
-            settings,
-            title=title,
-            seconds=trials.expected_seconds(settings),
-            device=settings.device,
-            on_line=pool.print if settings == speaker else None,
-        )
+        on_line = pool.print if settings == speaker else None
+        training = submit_training(pool, settings, title, on_line)
         adders[settings] = submit_decision(
             pool, title, settings.seed, training, trials.describe_training
         )

@@ -1,6 +1,7 @@
 """What 100% is worth, as parts of the results: how often, how long, how little.
 
-Each function submits the runs of one part to a pool, and returns the `Part` at once.
+`submit_errors`, `submit_memory` and `submit_little` submit the runs of one part to a pool and
+return the `Part` at once.
 """
 
 from collections.abc import Callable
@@ -24,20 +25,21 @@ class Group(NamedTuple):
     runs: list  # their trainings
 
 
+def submit_training(pool, settings, title, on_line=None):
+    """Have an adder trained as its `Settings` say; `on_line` is called with its lines."""
+    return pool.submit(
+        trials.train_adder,
+        settings,
+        title=title,
+        seconds=trials.expected_seconds(settings),
+        device=settings.device,
+        on_line=on_line,
+    )
+
+
 def submit_errors(pool, name, groups, pairs):
     """Have each adder of `groups`, {name: Group}, add `pairs` fresh pairs: how many are wrong?"""
-    counts = {}
-    for group_name, group in groups.items():
-        counts[group_name] = [
-            pool.submit(
-                worth.count_wrong,
-                adder,
-                pairs,
-                title=f"{name}, {group_name}, {place + 1} of {len(group.adders)}",
-                seconds=2e-5 * pairs,
-            )
-            for place, adder in enumerate(group.adders)
-        ]
+    counts = submit_for_each(pool, name, groups, worth.count_wrong, pairs, 2e-5 * pairs)
 
     def describe():
         counted = {}
@@ -55,18 +57,7 @@ def submit_errors(pool, name, groups, pairs):
 
 def submit_memory(pool, groups, most):
     """Have each adder of `groups` remember a carry for up to `most` positions."""
-    memories = {}
-    for group_name, group in groups.items():
-        memories[group_name] = [
-            pool.submit(
-                worth.measure_memory,
-                adder,
-                most,
-                title=f"memory, {group_name}, {place + 1} of {len(group.adders)}",
-                seconds=0.3,
-            )
-            for place, adder in enumerate(group.adders)
-        ]
+    memories = submit_for_each(pool, "memory", groups, worth.measure_memory, most, 0.3)
 
     def describe():
         return worth.summarise_memory(
@@ -74,6 +65,26 @@ def submit_memory(pool, groups, most):
         )
 
     return Part("memory", list_runs(memories, groups), describe)
+
+
+def submit_for_each(pool, name, groups, function, argument, seconds):
+    """Submit `function(adder, argument)`, of about so many seconds, for each adder of `groups`.
+
+    Returns {name of the group: its runs}.
+    """
+    runs = {}
+    for group_name, group in groups.items():
+        runs[group_name] = [
+            pool.submit(
+                function,
+                adder,
+                argument,
+                title=f"{name}, {group_name}, {place + 1} of {len(group.adders)}",
+                seconds=seconds,
+            )
+            for place, adder in enumerate(group.adders)
+        ]
+    return runs
 
 
 def list_runs(runs, groups):
@@ -99,13 +110,7 @@ def submit_little(pool, name, experiments, lengths, count, others):
             submitted[cell][digits] = []
             for settings in variant.settings:
                 title = f"{name}, {cell}, {digits} digits, seed {settings.seed}"
-                training = pool.submit(
-                    trials.train_adder,
-                    settings,
-                    title=title,
-                    seconds=trials.expected_seconds(settings),
-                    device=settings.device,
-                )
+                training = submit_training(pool, settings, title)
                 adder = pool.derive(trials.get_adder, training)
                 testing = pool.submit(
                     worth.test_lengths, adder, lengths, count, title=title, seconds=1.0
