@@ -30,7 +30,6 @@ from exact.by_hand import build_by_hand
 from exact.provable import provable_cell
 from lab import page, pictures, report, results, trials, worth
 from lab.parts import (
-    Group,
     Part,
     submit_errors,
     submit_little,
@@ -344,15 +343,12 @@ def save_adder(submitted, path):
 
 
 def collect_adders(pool, name, choose):
-    """The adders of an experiment, for another part to look at: a `Group`.
+    """The adders that an experiment ends with, for a part to look at: see `submit_trained`.
 
-    `choose` is a function of a training's result that returns its adder, or None to leave it out.
     Those of an experiment in SLOW that is not to be run now are the ones that it left in FIGURES.
     """
     if name not in SLOW or is_wanted(name):
-        submitted = submit_adders(pool, name, EXPERIMENTS[name]).values()
-        adders = [pool.derive(choose, one.training) for one in submitted]
-        return Group(adders, [one.training for one in submitted])
+        return submit_trained(pool, name, EXPERIMENTS[name], choose)
     adders = []
     before = results.read(FIGURES / "results.json")["experiments"].get(name, {"variants": []})
     for variant in before["variants"]:
@@ -361,7 +357,29 @@ def collect_adders(pool, name, choose):
             if path.exists():
                 adder = trials.plain_adder(pt.load(path))
                 adders.append(choose({"accuracy": run["accuracy"], "adder": adder}))
-    return Group(adders, [])
+    return adders
+
+
+def submit_trained(pool, name, experiment, choose):
+    """Submit the adders of an experiment to be trained, for a part to look at: a list.
+
+    `choose` is a function of a training's result that returns its adder, or None to leave it out.
+    """
+    return [
+        pool.derive(choose, submit_training(pool, settings, title))
+        for settings, title in name_trainings(name, experiment).items()
+    ]
+
+
+def name_trainings(name, experiment):
+    """The titles of the trainings of an experiment, {settings: title}, the longest first."""
+    titles = {}
+    for variant in experiment.variants:
+        for settings in variant.settings:
+            words = [name, variant.label, f"seed {settings.seed}"]
+            titles[settings] = ", ".join(filter(None, words))
+    in_order = sorted(titles, key=trials.expected_seconds, reverse=True)
+    return {settings: titles[settings] for settings in in_order}
 
 
 def submit_adders(pool, name, experiment, speaker=None):
@@ -370,13 +388,8 @@ def submit_adders(pool, name, experiment, speaker=None):
     What was submitted before, by another experiment, is not trained again: the pool sees that. The
     training with the settings `speaker` prints the report's lines.
     """
-    labelled = []
-    for variant in experiment.variants:
-        labelled += [(settings, variant.label) for settings in variant.settings]
-    labelled.sort(key=lambda pair: trials.expected_seconds(pair[0]), reverse=True)
     adders = {}
-    for settings, label in labelled:
-        title = ", ".join(filter(None, [name, label, f"seed {settings.seed}"]))
+    for settings, title in name_trainings(name, experiment).items():
         on_line = pool.print if settings == speaker else None
         training = submit_training(pool, settings, title, on_line)
         adders[settings] = submit_decision(
@@ -474,11 +487,8 @@ def group_remembering(pool):
     groups = {}
     for name in REMEMBERING:
         groups[name] = collect_adders(pool, name, trials.get_adder)
-    for cell, by_layers in PROVEN_SEEDS.items():
-        layers = min(by_layers)
-        adders = submit_for_proof(pool, cell, layers, by_layers[layers][:3])
-        trainings = [one.training for one in adders]
-        groups[for_the_proof(cell)] = Group([one.adder for one in adders], trainings)
+    for cell in PROVEN_SEEDS:
+        groups[for_the_proof(cell)] = submit_first_for_proof(pool, cell, 3)
     return groups
 
 
@@ -495,23 +505,29 @@ def list_long_trainings():
     return trainings
 
 
-def submit_for_proof(pool, cell, layers, seeds, hidden=pt.HIDDEN):
+def submit_training_for_proof(pool, cell, layers, seed, hidden=pt.HIDDEN):
+    """Submit an adder to be trained for the proof."""
+    return pool.submit(
+        trials.train_for_proof,
+        cell,
+        layers,
+        hidden,
+        seed,
+        DEVICE,
+        title=f"proof, {name_size(cell, layers, hidden)}, seed {seed}",
+        seconds=trials.expected_seconds_for_proof(cell, layers),
+        device=DEVICE,
+    )
+
+
+def submit_for_proof(pool, cell, layers, seeds, hidden):
     """Submit adders of one cell and size to be trained for the proof, and decided: a list."""
     adders = []
     for seed in seeds:
-        title = f"proof, {name_size(cell, layers, hidden)}, seed {seed}"
-        training = pool.submit(
-            trials.train_for_proof,
-            cell,
-            layers,
-            hidden,
-            seed,
-            DEVICE,
-            title=title,
-            seconds=trials.expected_seconds_for_proof(cell, layers),
-            device=DEVICE,
+        training = submit_training_for_proof(pool, cell, layers, seed, hidden)
+        adders.append(
+            submit_decision(pool, training.title, seed, training, trials.describe_proof_training)
         )
-        adders.append(submit_decision(pool, title, seed, training, trials.describe_proof_training))
     return adders
 
 
@@ -523,14 +539,17 @@ def name_size(cell, layers, hidden):
     return trials.describe(size)
 
 
-def submit_first_for_proof(pool, count):
-    """Submit `count` adders at most of the first cell in PROVEN_SEEDS, those with fewest layers.
+def submit_first_for_proof(pool, cell, count):
+    """Submit the first adders of a cell for the proof, for a part to look at: a list.
 
-    Returns (the cell, the adders).
+    They are `count` at most, of those with fewest layers.
     """
-    cell, by_layers = next(iter(PROVEN_SEEDS.items()))
+    by_layers = PROVEN_SEEDS[cell]
     layers = min(by_layers)
-    return cell, submit_for_proof(pool, cell, layers, by_layers[layers][:count])
+    return [
+        pool.derive(trials.get_adder, submit_training_for_proof(pool, cell, layers, seed))
+        for seed in by_layers[layers][:count]
+    ]
 
 
 def submit_proof(pool):
@@ -542,20 +561,19 @@ def submit_proof(pool):
         adders[cell, layers, hidden] = submit_for_proof(pool, cell, layers, seeds, hidden)
     shown = {}
     for name, experiment in list(STRESSED.items())[:1]:
-        settings = experiment.variants[0].settings[0]
-        one = trials.Experiment((), (trials.Variant("", (settings,)),))
-        shown[name] = submit_adders(pool, name, one)[settings]
+        settings, title = next(iter(name_trainings(name, experiment).items()))
+        shown[name] = pool.derive(trials.get_adder, submit_training(pool, settings, title))
     for size in sizes:
-        shown.setdefault(for_the_proof(size[0]), adders[size][0])  # the one with fewest layers
+        shown.setdefault(for_the_proof(size[0]), adders[size][0].adder)  # one with fewest layers
     by_hand = trials.plain_adder(build_by_hand())
-    portrayed = {name: one.adder for name, one in shown.items()} | {"set by hand": by_hand}
+    shown["set by hand"] = by_hand
     portraits = {
         name: pool.submit(trials.portray, adder, title=f"portrait of {name}", seconds=0.5)
-        for name, adder in portrayed.items()
+        for name, adder in shown.items()
     }
     deciding = pool.submit(trials.decide_adder, by_hand, title="set by hand", seconds=0.3)
     checking = submit_check(pool, by_hand, "set by hand")
-    runs = [*portraits.values(), *runs_of(shown.values()), deciding, checking]
+    runs = [*portraits.values(), deciding, checking]
     checks = {}
     for submitted in adders.values():
         runs += runs_of(submitted)
@@ -641,37 +659,30 @@ def save_if_proven(model, path):
 
 def submit_stress(pool):
     """Submit adders of STRESSED, and some for the proof, to pairs with long carry chains."""
-    adders = {}
+    groups = {}
     for name, experiment in STRESSED.items():
-        adders[name] = list(submit_adders(pool, name, experiment).values())
-    if PROVEN_SEEDS:
-        cell, proven = submit_first_for_proof(pool, 5)
-        adders[for_the_proof(cell)] = proven
-    groups = {name: [one.adder for one in submitted] for name, submitted in adders.items()}
+        groups[name] = submit_trained(pool, name, experiment, trials.get_adder)
+    for cell in list(PROVEN_SEEDS)[:1]:
+        groups[for_the_proof(cell)] = submit_first_for_proof(pool, cell, 5)
     run = pool.submit(
         trials.stress, groups, sorted(CHAINS), CHAIN_PAIRS, title="stress", seconds=5.0
     )
-    runs = [run]
-    for submitted in adders.values():
-        runs += runs_of(submitted)
 
     def describe():
         return {"picture": "stress.png"} | run.result()
 
-    return Part("stress", runs, describe)
+    return Part("stress", [run], describe)
 
 
 def submit_lengths(pool):
     """Submit the first adder for the proof to numbers of each of LENGTHS."""
-    _, adders = submit_first_for_proof(pool, 1)
-    run = pool.submit(
-        trials.add_long_numbers, adders[0].adder, LENGTHS, title="lengths", seconds=15.0
-    )
+    [adder] = submit_first_for_proof(pool, next(iter(PROVEN_SEEDS)), 1)
+    run = pool.submit(trials.add_long_numbers, adder, LENGTHS, title="lengths", seconds=15.0)
 
     def describe():
         return {"peers": report.PEERS} | run.result()
 
-    return Part("lengths", [run, *runs_of(adders)], describe)
+    return Part("lengths", [run], describe)
 
 
 # --- Waiting for the parts, and the results.
@@ -682,9 +693,9 @@ OVERVIEW_EVERY = 20  # seconds, at least, between two drawings of the pictures o
 
 def print_header(parts, pool):
     """Say what will be run, by whom, for about how long, and where to look."""
-    runs = {run for part in parts for run in part.runs}
+    runs = set(pool.submitted)
     cached = [run for run in runs if run.done()]
-    seconds = START_UP + sum(run.seconds for run in runs if not run.done()) / WORKERS
+    seconds = START_UP + pool.total / WORKERS
     takes = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
     print(f"To run: {', '.join(part.name for part in parts) or 'nothing'}.")
     print(
@@ -791,8 +802,7 @@ def describe_work(runs):
 
 def describe_whole_run(merged, parts, pool, seconds):
     """What results.json says of the last run of everything in which not all was cached."""
-    runs = {run for part in parts for run in part.runs if run.done()}
-    work = describe_work(runs)
+    work = describe_work([run for run in pool.submitted if run.done()])
     if "made" in merged and (ONLY or work["cached"] == work["runs"]):
         return merged["made"]
     return pool.machine(DEVICE) | {

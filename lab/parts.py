@@ -14,15 +14,8 @@ class Part(NamedTuple):
     """An experiment or another part of the results, submitted."""
 
     name: str
-    runs: list  # of the pool: the part is finished when all are done
+    runs: list  # its own, of a pool: the part is finished when all are done
     describe: Callable  # () -> what results.json has of the part, from its finished runs, or None
-
-
-class Group(NamedTuple):
-    """Adders that are shown together, as they are to come."""
-
-    adders: list  # futures of an adder, or adders as `trials.plain_adder` has them; None: left out
-    runs: list  # their trainings
 
 
 def submit_training(pool, settings, title, on_line=None):
@@ -38,7 +31,11 @@ def submit_training(pool, settings, title, on_line=None):
 
 
 def submit_errors(pool, name, groups, pairs):
-    """Have each adder of `groups`, {name: Group}, add `pairs` fresh pairs: how many are wrong?"""
+    """Have each adder of `groups` add `pairs` fresh pairs: how many are wrong?
+
+    `groups` are {name: adders}: futures of one, or adders as `trials.plain_adder` has them, or None
+    for one to leave out.
+    """
     counts = submit_for_each(pool, name, groups, worth.count_wrong, pairs, 2e-5 * pairs)
 
     def describe():
@@ -52,11 +49,14 @@ def submit_errors(pool, name, groups, pairs):
         described = worth.summarise_errors(counted)
         return described and described | {"picture": f"{name}.png"}
 
-    return Part(name, list_runs(counts, groups), describe)
+    return Part(name, sum(counts.values(), []), describe)
 
 
 def submit_memory(pool, groups, most):
-    """Have each adder of `groups` remember a carry for up to `most` positions."""
+    """Have each adder of `groups` remember a carry for up to `most` positions.
+
+    `groups` are as `submit_errors` takes them, but that none is left out.
+    """
     memories = submit_for_each(pool, "memory", groups, worth.measure_memory, most, 0.3)
 
     def describe():
@@ -64,7 +64,7 @@ def submit_memory(pool, groups, most):
             {group_name: [run.result() for run in runs] for group_name, runs in memories.items()}
         )
 
-    return Part("memory", list_runs(memories, groups), describe)
+    return Part("memory", sum(memories.values(), []), describe)
 
 
 def submit_for_each(pool, name, groups, function, argument, seconds):
@@ -73,26 +73,18 @@ def submit_for_each(pool, name, groups, function, argument, seconds):
     Returns {name of the group: its runs}.
     """
     runs = {}
-    for group_name, group in groups.items():
+    for group_name, adders in groups.items():
         runs[group_name] = [
             pool.submit(
                 function,
                 adder,
                 argument,
-                title=f"{name}, {group_name}, {place + 1} of {len(group.adders)}",
+                title=f"{name}, {group_name}, {place + 1} of {len(adders)}",
                 seconds=seconds,
             )
-            for place, adder in enumerate(group.adders)
+            for place, adder in enumerate(adders)
         ]
     return runs
-
-
-def list_runs(runs, groups):
-    """All runs of a part that looks at adders: {name: its own runs}, and the adders' trainings."""
-    listed = []
-    for name, group in groups.items():
-        listed += [*runs[name], *group.runs]
-    return listed
 
 
 def submit_little(pool, name, experiments, lengths, count, others):
