@@ -370,7 +370,7 @@ def test_every_number_shows_where_the_report_lies():
     (axes,) = figure.axes
     words = [text.get_text() for text in axes.texts]
     assert "none" not in words
-    assert any("1 of 2" in text and "1.3 at most" in text for text in words)
+    assert any("range: 1 of 2 (expected by chance: 1 at most)" in text for text in words)
     said = ["25: within", "10: earlier", "never: later", "never: within"]
     said += ["0.1: within", "0.001: lower", "1: higher"]
     assert [text for text in words if ": " in text][-7:] == said

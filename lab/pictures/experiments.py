@@ -156,7 +156,7 @@ def draw_curves(axes, variant, curve):
             )
     if len(variant["runs"]) > 1:
         median = np.array(median_curve(variant["runs"], curve)).reshape(-1, 2)
-        axes.plot(*median.T, color=MEDIAN, linewidth=2.5)
+        axes.plot(*median.T, color=MEDIAN, linewidth=1.6)
     if variant["report"] is None:
         return
     points = variant["report"][curve]
