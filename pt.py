@@ -333,7 +333,7 @@ def load(path):
     name.
     """
     if Path(path).suffix != ".npz":
-        weights = torch.load(path, weights_only=True)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
         gates = len(weights["rnn.weight_ih_l0"]) // weights["rnn.weight_hh_l0"].shape[1]
         return adder_of({1: "RNN", 3: "GRU", 4: "LSTM"}[gates], weights)
     with np.load(path) as arrays:

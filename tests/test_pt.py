@@ -222,6 +222,17 @@ class Own(nn.Module):
         return sums, sums[-1:]
 
 
+def test_weights_that_were_saved_on_a_gpu_load_without_one(tmp_path, monkeypatch):
+    model = Adder("GRU", 1)
+    with monkeypatch.context() as patched:
+        # As `torch.save` writes the weights of an adder on a GPU.
+        patched.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        torch.save(model.state_dict(), tmp_path / "adder.pt")
+    loaded = pt.load(tmp_path / "adder.pt")
+    assert {weight.device.type for weight in loaded.state_dict().values()} == {"cpu"}
+    assert torch.equal(loaded.dense.weight, model.dense.weight)
+
+
 @pytest.mark.parametrize("cell", [functools.partial(nn.RNN, nonlinearity="relu"), Own])
 def test_a_cell_of_ones_own_trains_and_loads_as_what_it_is(cell, tmp_path, monkeypatch):
     monkeypatch.setitem(pt.CELLS, "Mine", cell)
