@@ -29,6 +29,7 @@ import pt
 from exact.by_hand import build_by_hand
 from exact.provable import provable_cell
 from lab import page, pictures, report, results, trials, worth
+from lab.files import written_whole
 from lab.parts import (
     Part,
     submit_errors,
@@ -79,8 +80,8 @@ ONE_PAIR = replace(
 )
 
 # The learning rates that the report drew at random.
-COARSE_RATES = report.REPORT["lr-coarse"]["settings"]["lr"]
-FINE_RATES = report.REPORT["lr-fine"]["settings"]["lr"]
+COARSE_RATES = sorted(report.REPORT["lr-coarse"]["settings"]["lr"])
+FINE_RATES = sorted(report.REPORT["lr-fine"]["settings"]["lr"])
 
 # The experiments: settings, seeds, and the values of a field to compare, one variant each. Those of
 # the report have its claims; an experiment of any other name and settings may join them.
@@ -101,17 +102,30 @@ EXPERIMENTS = {
     "final-model": compare(FINAL_MODEL, SEEDS),
     "pt-main": compare(replace(SIMPLE, digitlen=100), SEEDS[:5]),
     "long-carry": compare(LONG_CARRY, SEEDS[:3]),
-    # What others made of the same course's question. The learning rates were chosen on the seeds
-    # 100 to 102, those whose median is first at 0.9: of SGD's 0.1, 0.3, 1, 3, with momentum of
-    # 0.03, 0.1, 0.3, 1, of Adam's 0.001, 0.003, 0.01, 0.03.
+    # What others made of the same course's question.
     "hidden-units": compare(SIMPLE, SEEDS[:3], hidden=[8, 16, 32, 64]),
     "optimizers": compare_settings(
         {
-            "SGD": replace(SIMPLE, optimizer="SGD", lr=1.0),
-            "SGD, momentum": replace(SIMPLE, optimizer="SGD", momentum=0.9, lr=1.0),
-            "Adam": replace(SIMPLE, lr=0.01),
+            "SGD, lr 1": replace(SIMPLE, optimizer="SGD", lr=1.0),
+            "SGD, momentum 0.9, lr 1": replace(SIMPLE, optimizer="SGD", momentum=0.9, lr=1.0),
+            "Adam, lr 0.01": replace(SIMPLE, lr=0.01),
         },
         SEEDS[:3],
+    ),
+}
+# What those ask that are not the report's, for the page; one of your own may have a line here, too.
+QUESTIONS = {
+    "5000-digits-one-pair": "Are 5000 digits learnt within minutes, with one pair a step?",
+    "long-carry": (
+        "Does the simple adder learn long carry chains when it is trained on them? In a long-carry "
+        "pair any share of the positions, from none to all, has digits that sum to nine, through "
+        "which a carry passes; in a random pair a tenth has."
+    ),
+    "hidden-units": "How many hidden units does the simple adder need?",
+    "optimizers": (
+        "Does plain gradient descent do as well as Adam? Each has the learning rate whose median "
+        "is first at 0.9 on the seeds 100 to 102: of 0.1, 0.3, 1, 3 for SGD, of 0.03, 0.1, 0.3, 1 "
+        "with momentum, of 0.001, 0.003, 0.01, 0.03 for Adam."
     ),
 }
 # Those of pt_main; the others are pt_adv_main's.
@@ -179,7 +193,7 @@ class ConstantError(ValueError):
 
 
 def pt_main(pool=None):
-    """Task 1: the report's simple adder, at 10, 1000 and 5000 digits."""
+    """Task 1: the report's simple adder, on the course's example and at 100, 1000, 5000 digits."""
     if pool is None:
         return run_to_the_end(pt_main)
     names = [name for name in EXPERIMENTS if name in TASK_1 and is_wanted(name)]
@@ -202,12 +216,13 @@ def exact_main(pool=None):
     if pool is None:
         return run_to_the_end(exact_main)
     submitted = submit_worth(pool)
-    if is_wanted("proof") and PROVEN_SEEDS:
+    # The longest run of all of these goes first: at the end it would keep one worker alone.
+    if is_wanted("lengths") and PROVEN_SEEDS and LENGTHS:
+        submitted.append(submit_lengths(pool))
+    if is_wanted("proof") and list_proven_sizes():
         submitted.append(submit_proof(pool))
     if is_wanted("stress") and STRESSED and CHAINS:
         submitted.append(submit_stress(pool))
-    if is_wanted("lengths") and PROVEN_SEEDS and LENGTHS:
-        submitted.append(submit_lengths(pool))
     return submitted
 
 
@@ -228,7 +243,8 @@ def run_to_the_end(*mains):
         for submit in mains:
             submitted += submit(pool)
         print_header(submitted, pool)
-        finish(submitted, pool, merged)
+        is_everything = len(mains) > 1 and not ONLY
+        finish(submitted, pool, merged, is_everything)
     return submitted
 
 
@@ -239,49 +255,93 @@ def is_wanted(name):
 
 def check_constants():
     """Raise ValueError, naming it, at a bad constant; `compare` has checked the settings."""
+    for name, value in {"FIGURES": FIGURES, "CACHE": CACHE}.items():
+        if not isinstance(value, Path):
+            raise ValueError(f"{name} must be a Path, got {value!r}")
     data.check_at_least("WORKERS", WORKERS, 1)
     data.check_at_least("CHAIN_PAIRS", CHAIN_PAIRS, 1)
     data.check_at_least("COUNTED_PAIRS", COUNTED_PAIRS, 1)
     data.check_at_least("MANY_PAIRS", MANY_PAIRS, 1)
     data.check_at_least("MEMORY", MEMORY, 1)
-    for length in LITTLE_LENGTHS:
-        data.check_at_least("LITTLE_LENGTHS", length, 1)
-    for name in REMEMBERING:
-        if name not in EXPERIMENTS:
-            raise ValueError(f"REMEMBERING may name {', '.join(EXPERIMENTS)}, got {name!r}")
-    for chain in CHAINS:
-        data.check_at_least("CHAINS", chain, 0)
-    for length in [*LENGTHS, *LENGTHS.values()]:
-        data.check_at_least("LENGTHS", length, 1)
-    for length in TIMED_LENGTHS:
-        data.check_at_least("TIMED_LENGTHS", length, 1)
+    check_numbers("CHAINS", CHAINS, 0)
+    check_numbers("TIMED_LENGTHS", TIMED_LENGTHS, 1)
+    check_numbers("LITTLE_DIGITS", LITTLE_DIGITS, 1)
+    check_numbers("LITTLE_LENGTHS", LITTLE_LENGTHS, 1)
+    if not isinstance(LENGTHS, dict):
+        raise ValueError(f"LENGTHS must be {{digits: pairs}}, got {LENGTHS!r}")
+    check_numbers("LENGTHS", [*LENGTHS, *LENGTHS.values()], 1)
     known = [*EXPERIMENTS, *PARTS]
-    for constant, names in {"ONLY": ONLY, "SLOW": SLOW}.items():
-        if not isinstance(names, (list, tuple)):
-            raise ValueError(f"{constant} must be a list of names, got {names!r}")
-        for name in names:
-            if name not in known:
-                hint = trials.hint(str(name), known)
-                raise ValueError(f"{constant} may name {', '.join(known)}, got {name!r}{hint}")
+    check_names("ONLY", ONLY, known)
+    check_names("SLOW", SLOW, known)
+    check_names("REMEMBERING", REMEMBERING, list(EXPERIMENTS))
+    check_names("QUESTIONS", list(QUESTIONS), list(EXPERIMENTS))
+    check_experiments("EXPERIMENTS", EXPERIMENTS)
+    check_experiments("STRESSED", STRESSED)
     taken = [*PARTS, "decided", "verdicts"]  # there are pictures of these names
-    for name, experiment in EXPERIMENTS.items():
+    for name in EXPERIMENTS:
         if name in taken or not re.fullmatch(r"[\w-]+", name):
             raise ValueError(
                 f"EXPERIMENTS: a name has letters, digits, - and _ and is not one of "
                 f"{', '.join(taken)}, got {name!r}"
             )
+    try:
+        list_little(["RNN", "GRU", "LSTM"])
+    except trials.SettingsError as error:
+        raise ValueError(f"LITTLE, LITTLE_DIGITS or LITTLE_SEEDS: {error}") from None
+    try:
+        check_proven_sizes()
+    except ValueError as error:
+        raise ValueError(f"PROVEN_SEEDS or PROVEN_SMALL: {error}") from None
+    if SCHEDULER is None:
+        check_devices()
+
+
+def check_numbers(name, numbers, least):
+    """Raise ValueError, naming the constant, unless it lists integers of at least `least`."""
+    if not isinstance(numbers, (list, tuple, range)):
+        raise ValueError(f"{name} must be a list of integers, got {numbers!r}")
+    for number in numbers:
+        data.check_at_least(name, number, least)
+
+
+def check_names(constant, names, known):
+    """Raise ValueError, naming the constant, unless it is a list of `known` names."""
+    if not isinstance(names, (list, tuple)):
+        raise ValueError(f"{constant} must be a list of names, got {names!r}")
+    for name in names:
+        if name not in known:
+            hint = trials.hint(str(name), known)
+            raise ValueError(f"{constant} may name {', '.join(known)}, got {name!r}{hint}")
+
+
+def check_experiments(constant, experiments):
+    """Raise ValueError, naming the constant, unless it is {name: what `compare` makes}."""
+    for name, experiment in experiments.items():
         if not isinstance(experiment, trials.Experiment):
-            raise ValueError(f"EXPERIMENTS: {name!r} must be made by compare, got {experiment!r}")
+            raise ValueError(f"{constant}: {name!r} must be made by compare, got {experiment!r}")
+
+
+def check_proven_sizes():
+    """Raise ValueError for a size of PROVEN_SEEDS or PROVEN_SMALL that cannot be trained."""
+    for cell, by_layers in PROVEN_SEEDS.items():
+        if not by_layers:
+            raise ValueError(f"{cell} must have seeds for at least one number of layers")
+    for hidden in PROVEN_SMALL:
+        if hidden == pt.HIDDEN:
+            raise ValueError(f"{hidden} hidden units have their seeds in PROVEN_SEEDS")
     for (cell, layers, hidden), seeds in list_proven_sizes().items():
         # Settings are checked when they are made: these are made for that alone.
         compare(replace(SIMPLE, cell=cell, layers=layers, hidden=hidden), seeds)
         provable_cell(pt.Adder(cell, layers, hidden))
-    if SCHEDULER is None:
-        devices = {DEVICE}
-        for experiment in EXPERIMENTS.values():
-            devices |= {variant.settings[0].device for variant in experiment.variants}
-        for device in devices:
-            pt.check_device(device)
+
+
+def check_devices():
+    """Raise ValueError for a device that is not there."""
+    devices = {DEVICE, LITTLE.device}
+    for experiment in [*EXPERIMENTS.values(), *STRESSED.values()]:
+        devices |= {variant.settings[0].device for variant in experiment.variants}
+    for device in devices:
+        pt.check_device(device)
 
 
 # --- The parts: their runs, submitted, and what results.json gets when the last of them has ended.
@@ -316,10 +376,12 @@ def submit_experiment(pool, name):
                 if of_seed in testing:
                     run["accuracy_at_5000"] = testing[of_seed].result()["accuracy"][0]
                 runs.append(run)
-                if name in SLOW:
-                    save_adder(adders[of_seed], name_adder(name, variant.label, of_seed.seed))
+                path = name_adder(name, variant.label, of_seed.seed)
+                if name in SLOW or path.exists():  # no adder is left there that is of other runs
+                    save_adder(adders[of_seed], path)
             variants.append({"label": variant.label, "settings": settings, "runs": runs})
-        return report.describe_experiment(name, experiment.compared, variants)
+        question = QUESTIONS.get(name)
+        return report.describe_experiment(name, experiment.compared, variants, question)
 
     return Part(name, [*runs_of(adders.values()), *testing.values()], describe)
 
@@ -339,7 +401,8 @@ def name_adder(name, label, seed):
 def save_adder(submitted, path):
     """Save an adder, for later runs to look at."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pt.save(pt.adder_of(**submitted.adder.result()), path)
+    with written_whole(path) as aside:
+        pt.save(pt.adder_of(**submitted.adder.result()), aside)
 
 
 def collect_adders(pool, name, choose):
@@ -356,8 +419,15 @@ def collect_adders(pool, name, choose):
             path = name_adder(name, variant["label"], run["seed"])
             if path.exists():
                 adder = trials.plain_adder(pt.load(path))
-                adders.append(choose({"accuracy": run["accuracy"], "adder": adder}))
+                adders.append(choose(run | {"adder": adder}))
+            else:
+                pool.print(f"{path.name} is not in {path.parent}: left out")
     return adders
+
+
+def get_perfect_adder(training):
+    """The adder alone, out of the result of its training, if it ends at 100%, else None."""
+    return training["adder"] if report.ends_correct(training) else None
 
 
 def submit_trained(pool, name, experiment, choose):
@@ -460,26 +530,33 @@ def submit_worth(pool):
     if is_wanted("errors"):
         groups = {}
         for name in EXPERIMENTS:
-            groups[name] = collect_adders(pool, name, trials.get_perfect_adder)
+            groups[name] = collect_adders(pool, name, get_perfect_adder)
         submitted.append(submit_errors(pool, "errors", groups, COUNTED_PAIRS))
     if is_wanted("errors_in_a_million"):
         groups = {}
         for name in ("task-1", "final-model"):
             if name in EXPERIMENTS:
-                groups[name] = collect_adders(pool, name, trials.get_perfect_adder)
+                groups[name] = collect_adders(pool, name, get_perfect_adder)
         submitted.append(submit_errors(pool, "errors_in_a_million", groups, MANY_PAIRS))
     if is_wanted("memory") and (REMEMBERING or PROVEN_SEEDS):
         submitted.append(submit_memory(pool, group_remembering(pool), MEMORY))
     for name, cells in {"little": ["RNN"], "little_gated": ["GRU", "LSTM"]}.items():
-        if is_wanted(name) and LITTLE_DIGITS:
-            experiments = {
-                cell: compare(replace(LITTLE, cell=cell), LITTLE_SEEDS, digitlen=LITTLE_DIGITS)
-                for cell in cells
-            }
+        if is_wanted(name) and LITTLE_DIGITS and LITTLE_LENGTHS:
+            experiments = list_little(cells)
             submitted.append(
-                submit_little(pool, name, experiments, LITTLE_LENGTHS, 100, list_long_trainings())
+                submit_little(pool, name, experiments, LITTLE_LENGTHS, 100, list_long_trainings)
             )
     return submitted
+
+
+def list_little(cells):
+    """What is trained on short numbers: {cell: an experiment that compares their digits}."""
+    if not LITTLE_DIGITS:
+        return {}
+    return {
+        cell: compare(replace(LITTLE, cell=cell), LITTLE_SEEDS, digitlen=LITTLE_DIGITS)
+        for cell in cells
+    }
 
 
 def group_remembering(pool):
@@ -499,13 +576,15 @@ def list_long_trainings():
     trainings = {"the report's code": (5000, 1e-3 * ms_per_step * steps)}
     before = results.read(FIGURES / "results.json")["experiments"].get("5000-digits")
     if before:
-        runs = before["variants"][0]["runs"]
+        variant = before["variants"][0]
+        runs = variant["runs"]
         seconds = [1e-3 * run["ms_per_step"] * (run["steps"][-1] + 1) for run in runs]
-        trainings["ours, batch size 100"] = (5000, statistics.median(seconds))
+        name = f"ours, batch size {variant['settings']['batch_size']}"
+        trainings[name] = (variant["settings"]["digitlen"], statistics.median(seconds))
     return trainings
 
 
-def submit_training_for_proof(pool, cell, layers, seed, hidden=pt.HIDDEN):
+def submit_training_for_proof(pool, cell, layers, hidden, seed):
     """Submit an adder to be trained for the proof."""
     return pool.submit(
         trials.train_for_proof,
@@ -524,7 +603,7 @@ def submit_for_proof(pool, cell, layers, seeds, hidden):
     """Submit adders of one cell and size to be trained for the proof, and decided: a list."""
     adders = []
     for seed in seeds:
-        training = submit_training_for_proof(pool, cell, layers, seed, hidden)
+        training = submit_training_for_proof(pool, cell, layers, hidden, seed)
         adders.append(
             submit_decision(pool, training.title, seed, training, trials.describe_proof_training)
         )
@@ -546,10 +625,11 @@ def submit_first_for_proof(pool, cell, count):
     """
     by_layers = PROVEN_SEEDS[cell]
     layers = min(by_layers)
-    return [
-        pool.derive(trials.get_adder, submit_training_for_proof(pool, cell, layers, seed))
-        for seed in by_layers[layers][:count]
-    ]
+    adders = []
+    for seed in by_layers[layers][:count]:
+        training = submit_training_for_proof(pool, cell, layers, pt.HIDDEN, seed)
+        adders.append(pool.derive(trials.get_adder, training))
+    return adders
 
 
 def submit_proof(pool):
@@ -560,9 +640,11 @@ def submit_proof(pool):
         seeds = sizes[cell, layers, hidden]
         adders[cell, layers, hidden] = submit_for_proof(pool, cell, layers, seeds, hidden)
     shown = {}
-    for name, experiment in list(STRESSED.items())[:1]:
+    if STRESSED:
+        name, experiment = next(iter(STRESSED.items()))
         settings, title = next(iter(name_trainings(name, experiment).items()))
-        shown[name] = pool.derive(trials.get_adder, submit_training(pool, settings, title))
+        if has_portrait(settings):
+            shown[name] = pool.derive(trials.get_adder, submit_training(pool, settings, title))
     for size in sizes:
         shown.setdefault(for_the_proof(size[0]), adders[size][0].adder)  # one with fewest layers
     by_hand = trials.plain_adder(build_by_hand())
@@ -605,6 +687,15 @@ def submit_proof(pool):
         }
 
     return Part("proof", runs, describe)
+
+
+def has_portrait(settings):
+    """Whether there are interval bounds of an adder, and two units to draw them for."""
+    try:
+        provable_cell(pt.Adder(settings.cell, settings.layers, settings.hidden))
+    except exact.CannotProve:
+        return False
+    return settings.hidden > 1
 
 
 def list_proven_sizes():
@@ -654,7 +745,8 @@ def save_if_proven(model, path):
     proof = exact.prove(model)
     if proof.proven:
         path.parent.mkdir(parents=True, exist_ok=True)
-        exact.save_certificate(model, proof, path)
+        with written_whole(path) as aside:
+            exact.save_certificate(model, proof, aside)
 
 
 def submit_stress(pool):
@@ -662,7 +754,8 @@ def submit_stress(pool):
     groups = {}
     for name, experiment in STRESSED.items():
         groups[name] = submit_trained(pool, name, experiment, trials.get_adder)
-    for cell in list(PROVEN_SEEDS)[:1]:
+    if PROVEN_SEEDS:
+        cell = next(iter(PROVEN_SEEDS))
         groups[for_the_proof(cell)] = submit_first_for_proof(pool, cell, 5)
     run = pool.submit(
         trials.stress, groups, sorted(CHAINS), CHAIN_PAIRS, title="stress", seconds=5.0
@@ -696,24 +789,28 @@ def print_header(parts, pool):
     runs = set(pool.submitted)
     cached = [run for run in runs if run.done()]
     seconds = START_UP + pool.total / WORKERS
-    takes = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+    takes = f": about {seconds:.0f} s" if seconds < 100 else f": about {seconds / 60:.0f} minutes"
+    if SCHEDULER:
+        takes = ""  # its workers come and go
     print(f"To run: {', '.join(part.name for part in parts) or 'nothing'}.")
     print(
         f"{len(runs)} runs (an adder is trained in one, decided in another), "
         f"{len(cached)} of them cached in {CACHE.name}/, on {DEVICE}."
     )
-    print(f"Shared by {pool.workers}: about {takes}.")
+    print(f"Shared by {pool.workers}{takes}.")
     print(f"Pictures, and a page that follows the run: {FIGURES / 'index.html'}")
 
 
-def finish(parts, pool, merged):
+def finish(parts, pool, merged, is_everything):
     """Wait for the parts; each is judged, drawn, said and on the page when its last run has ended.
 
     `merged` is what results.json had: a part that is run replaces its own there, the rest stays.
     The counts and the pictures of all parts together follow at most OVERVIEW_EVERY seconds later.
+    When all has ended, the results say what the run took, if it `is_everything`.
     """
     began = time.monotonic()
     overview_due = began
+    is_counted = True  # whether the counts are those of all that has ended
     waiting = list(parts)
     page.write(merged, FIGURES, describe_progress(waiting, pool))
     try:
@@ -722,12 +819,15 @@ def finish(parts, pool, merged):
             for part in ended:
                 waiting.remove(part)
                 merge(merged, part, pool)
-            if not waiting or (ended and time.monotonic() >= overview_due):
+                is_counted = False
+            is_due = not is_counted and time.monotonic() >= overview_due
+            if not waiting or is_due:
                 look_over(merged)
+                is_counted = True
                 overview_due = time.monotonic() + OVERVIEW_EVERY
-            if ended or not waiting:
-                seconds = time.monotonic() - began
-                merged["made"] = describe_whole_run(merged, parts, pool, seconds)
+            if not waiting and is_everything:
+                note_whole_run(merged, parts, pool, time.monotonic() - began)
+            if not waiting or is_due or ended:
                 write_results(merged)
                 page.write(merged, FIGURES, describe_progress(waiting, pool))
             if not waiting:
@@ -753,12 +853,13 @@ def merge(merged, part, pool):
     Where all its runs were cached and nothing changed, it stays as it was made before.
     """
     described = results.plain(part.describe())
+    place = merged["experiments"] if part.name in EXPERIMENTS else merged
     if described is None:
+        place.pop(part.name, None)
         pool.print(f"{part.name}: nothing to look at")
         return
     work = describe_work(part.runs)
     described["made"] = results.plain(pool.machine(DEVICE) | work | {"workers": pool.workers})
-    place = merged["experiments"] if part.name in EXPERIMENTS else merged
     is_new = without_made(described) != without_made(place.get(part.name, {}))
     if is_new or work["cached"] < work["runs"]:
         place[part.name] = described
@@ -775,6 +876,7 @@ def look_over(merged):
     merged["decided"] = results.plain(report.count_decided(merged))
     merged["causes"] = worth.count_causes(report.list_perfect(merged))
     merged["verdicts"] = results.plain(report.overview(merged))
+    merged["rule"] = report.describe_rule(merged)
     merged["same_seed"] = results.plain(report.compare_with_original(merged))
 
 
@@ -784,7 +886,6 @@ def write_results(merged):
     experiments = merged["experiments"]
     listed = {name: experiments[name] for name in EXPERIMENTS if name in experiments}
     merged["experiments"] = listed | experiments  # in their order, those of earlier runs last
-    merged["rule"] = report.RULE
     merged["pictures"] = pictures.draw(merged, FIGURES)
     pictures.remove_unshown(merged, FIGURES)
     results.write(merged, FIGURES / "results.json")
@@ -800,12 +901,12 @@ def describe_work(runs):
     }
 
 
-def describe_whole_run(merged, parts, pool, seconds):
-    """What results.json says of the last run of everything in which not all was cached."""
+def note_whole_run(merged, parts, pool, seconds):
+    """Put into the results what a run of everything took, unless all of it was cached."""
     work = describe_work([run for run in pool.submitted if run.done()])
-    if "made" in merged and (ONLY or work["cached"] == work["runs"]):
-        return merged["made"]
-    return pool.machine(DEVICE) | {
+    if "made" in merged and work["cached"] == work["runs"]:
+        return
+    merged["made"] = pool.machine(DEVICE) | {
         "cores": os.cpu_count(),
         "workers": pool.workers,
         "seconds": seconds,

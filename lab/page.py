@@ -6,7 +6,6 @@
 
 import collections
 import html
-import os
 import re
 import statistics
 from pathlib import Path
@@ -15,6 +14,8 @@ from urllib.parse import quote
 import jinja2
 import markdown
 from markdown.extensions.toc import TocExtension
+
+from lab.files import written_whole
 
 PARTS = (
     "made",
@@ -81,9 +82,8 @@ def write_status(folder, running):
 
 def replace(path, text):
     """Write a file whole or not at all: a browser may read it at any moment."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
 
 
 def say_running(running):
@@ -116,7 +116,7 @@ def to_markdown(results):
         "url": quote,
         "anchor": anchor,
         "spread": spread,
-        "minutes": lambda seconds: f"{seconds / 60:.1f} minutes",
+        "duration": say_duration,
         "median": statistics.median,
         "percent": "{:.0%}".format,
         "thousands": "{:,.0f}".format,
@@ -172,6 +172,11 @@ def usual_machine(results):
             if what in made:
                 counts[what][made[what]] += 1
     return {what: values.most_common(1)[0][0] for what, values in counts.items()}
+
+
+def say_duration(seconds):
+    """A time as "2.31 seconds" or, from 100 seconds on, as "13.3 minutes"."""
+    return f"{seconds:.3g} seconds" if seconds < 100 else f"{seconds / 60:.1f} minutes"
 
 
 def spread(values):

@@ -47,7 +47,9 @@ def submit_errors(pool, name, groups, pairs):
             results = [run.result() for run in new]
             counted[group_name] = [result for result in results if result["pairs"]]
         described = worth.summarise_errors(counted)
-        return described and described | {"picture": f"{name}.png"}
+        if described is None:
+            return None
+        return described | {"picture": f"{name}.png"}
 
     return Part(name, sum(counts.values(), []), describe)
 
@@ -87,13 +89,13 @@ def submit_for_each(pool, name, groups, function, argument, seconds):
     return runs
 
 
-def submit_little(pool, name, experiments, lengths, count, others):
+def submit_little(pool, name, experiments, lengths, count, list_others):
     """Have adders that were trained on short numbers tested on `count` pairs of each of `lengths`.
 
-    `experiments` are {cell: an `Experiment` that compares digitlen}; `others` as
-    `worth.summarise_training_lengths` takes them.
+    They are decided, too. `experiments` are {cell: an `Experiment` that compares digitlen};
+    `list_others` returns the others that `worth.summarise_training_lengths` takes.
     """
-    submitted = {}  # {cell: {digits: [(training, testing)]}}
+    submitted = {}  # {cell: {digits: [(training, testing, deciding)]}}
     listed = []
     for cell, experiment in experiments.items():
         submitted[cell] = {}
@@ -107,19 +109,24 @@ def submit_little(pool, name, experiments, lengths, count, others):
                 testing = pool.submit(
                     worth.test_lengths, adder, lengths, count, title=title, seconds=1.0
                 )
-                submitted[cell][digits].append((training, testing))
-                listed += [training, testing]
+                deciding = pool.submit(trials.decide_adder, adder, title=title, seconds=0.3)
+                submitted[cell][digits].append((training, testing, deciding))
+                listed += [training, testing, deciding]
 
     def describe():
         of_cells = {}
         for cell, of_digits in submitted.items():
             of_cells[cell] = {}
-            for digits, pairs in of_digits.items():
+            for digits, runs in of_digits.items():
                 of_cells[cell][digits] = [
-                    (testing.result()["accuracy"], training.result()["seconds"])
-                    for training, testing in pairs
+                    {
+                        "accuracy": testing.result()["accuracy"],
+                        "seconds": training.result()["seconds"],
+                        "decision": deciding.result(),
+                    }
+                    for training, testing, deciding in runs
                 ]
-        described = worth.summarise_training_lengths(of_cells, lengths, others)
-        return described | {"picture": f"{name}.png"}
+        described = worth.summarise_training_lengths(of_cells, lengths, list_others())
+        return described | {"picture": f"{name}.png", "pairs": count}
 
     return Part(name, listed, describe)

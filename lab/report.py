@@ -16,10 +16,9 @@ import tomllib
 from pathlib import Path
 
 CONFIDENCE = 0.95
-SEEDS = (8, 5)  # one or the other in each experiment of the report
 LEVELS = (0.5, 0.9, 1.0)  # the accuracies whose first steps are given
 NUMBER_LEVEL = 0.9  # the one whose first step is placed among ours
-LEAST_LOSS = 0.03  # below it the losses that were read off the figures are not to be trusted
+LEAST_LOSS = 0.03  # below it two pixels of the report's figures are the whole value
 NEAR = 0.05  # of a level: three standard errors of an accuracy of 0.97 on 100 test pairs
 MOST_IN_HEADLINE = 5  # variants whose steps a headline gives
 NO_VERDICT = "no verdict: these settings are not the report's"
@@ -57,7 +56,7 @@ def read_experiment(name):
 
 
 def read_curve(name, key):
-    """One curve of the report's: {"label", "loss", "accuracy": [[step, value], ...], "evaluated"}.
+    """One curve of the report's: {"loss", "accuracy": [[step, value], ...], "evaluated"}.
 
     "evaluated" are the steps at which it had an accuracy, seen or hidden. Where the report printed
     its accuracies and drew none, these are those of the printed lines.
@@ -69,7 +68,6 @@ def read_curve(name, key):
         accuracy = CURVES[name]["printed"]["accuracy"]
         evaluated = [step for step, _ in accuracy]
     return {
-        "label": key or "the report",
         "loss": points["loss"],
         "accuracy": accuracy,
         "evaluated": evaluated,
@@ -297,11 +295,12 @@ def verdict(answers):
     return "depends on the seed" if len(set(answers)) > 1 else "too few seeds"
 
 
-def judge_claim(claim, words, answers, note=""):
-    """A claim, in English and in the report's words, judged by one answer a seed."""
+def judge_claim(claim, answers, note=""):
+    """A claim of report.toml, judged by one answer a seed."""
     return {
-        "claim": claim,
-        "words": words,
+        "claim": claim["claim"],
+        "words": claim["words"],
+        "asked": claim["asked"],
         "answers": answers,
         "verdict": verdict(answers),
         "note": note,
@@ -325,7 +324,7 @@ def judge(name, variants):
         answers = [answer(claim, runs) for runs in by_seed]
         given = [each for each in answers if each is not None]
         if given:
-            claims.append(judge_claim(claim["claim"], claim["words"], given, claim.get("note", "")))
+            claims.append(judge_claim(claim, given, claim.get("note", "")))
     return claims
 
 
@@ -475,7 +474,6 @@ def describe_curve(curve, runs):
     accuracy = curve["accuracy"]
     first = {level: first_step_seen(curve, level) for level in LEVELS}
     return {
-        "label": curve["label"],
         "loss": loss,
         "accuracy": accuracy,
         "first": {f"{level:.0%}": step for level, step in first.items()},
@@ -538,22 +536,30 @@ def outside_by_chance(seeds):
     return 2 / (seeds + 1)
 
 
-RULE = {"confidence": CONFIDENCE, "counts": [count_rule(seeds) for seeds in SEEDS]}
+def describe_rule(results):
+    """The rules for each number of seeds that claims or numbers were judged by, the most first."""
+    seeds = set()
+    for experiment in results["experiments"].values():
+        seeds |= {len(claim["answers"]) for claim in experiment["claims"]}
+        seeds |= {len(number["ours"]) for number in experiment["numbers"]}
+    counts = [count_rule(count) for count in sorted(seeds, reverse=True)]
+    return {"confidence": CONFIDENCE, "counts": counts} if counts else None
 
 
 # --- What results.json has.
 
 
-def describe_experiment(name, compared, variants):
+def describe_experiment(name, compared, variants, question=None):
     """An experiment, judged, as results.json has it.
 
     `compared` are the fields that its variants differ in; `variants` are dicts of "label",
-    "settings" (without the seed) and "runs", one a seed.
+    "settings" (without the seed) and "runs", one a seed. `question` is what one asks that is not
+    the report's.
     """
     said = REPORT.get(name, {"title": name, "level": 1.0})
     different = differences(name, variants) if name in REPORT else []
     is_the_reports = name in REPORT and not different
-    described = [variant | describe_variant(variant, said["level"]) for variant in variants]
+    described = [variant | describe_variant(variant) for variant in variants]
     for variant in described:
         curve = said["curves"].get(value_compared(said, variant)) if is_the_reports else None
         variant["report"] = describe_curve(curve, variant["runs"]) if curve else None
@@ -566,7 +572,7 @@ def describe_experiment(name, compared, variants):
         "section": said.get("section"),
         "title": said["title"],
         "says": said.get("says"),
-        "remark": said.get("remark"),
+        "remark": said.get("remark", question),
         "headline": write_headline(described, said["level"]),
         "level": said["level"],
         "settings": {field: settings[field] for field in settings if field not in compared},
@@ -588,15 +594,12 @@ def why_no_claims(name, different):
     return NO_VERDICT if different else NO_WORDS
 
 
-def describe_variant(variant, level):
-    """What is said of a variant: legend, first steps of its runs, shortest counterexample."""
+def describe_variant(variant):
+    """What is said of a variant: first steps of its runs, shortest counterexample."""
     runs = variant["runs"]
-    median = median_step(variant, level)
-    median_in_words = "never" if median == math.inf else f"step {median:g}"
     wrong = [run for run in runs if run["digits"]]
     shortest = min(wrong, key=lambda run: run["digits"], default=None)
     return {
-        "legend": f"{variant['label'] or 'measured'}: {median_in_words}",
         "first": {f"{at:.0%}": [first_step(run, at) for run in runs] for at in LEVELS},
         "shortest": shortest["decided"] if shortest else None,
     }
@@ -634,7 +637,10 @@ def headline_of_several(variants, level):
     if len(variants) > MOST_IN_HEADLINE:
         never = medians.count(math.inf)
         least = say_step(min(medians))
-        return f"{headline}; least median step {least}; {never} of {len(variants)} medians never"
+        return (
+            f"{headline}; the least median step is {least}, "
+            f"{never} of {len(variants)} medians are never"
+        )
     headline += f"; median steps {', '.join(map(say_step, medians))}"
     if all(variant["report"] for variant in variants):
         steps = [say_step(report_step(variant, level)) for variant in variants]
@@ -655,7 +661,7 @@ def say_who_is_first(variants, level):
         return f"none is alone first at {level} for any of {say_seeds(len(by_seed))}"
     ranked = zip(variants, wins, strict=True)
     best = [variant["label"] for variant, count in ranked if count == most]
-    are = "are" if len(best) > 1 or best[0].endswith("layers") else "is"
+    are = "are" if len(best) > 1 or best[0].endswith(("layers", "units")) else "is"
     each = " each" if len(best) > 1 else ""
     return (
         f"{' and '.join(best)} {are}{each} first at {level} for {most} of {say_seeds(len(by_seed))}"
@@ -698,7 +704,7 @@ def judge_gpu(ms, device):
     answers = [min(at_each_length) >= claim["at_least"] for at_each_length in each_time]
     medians = ", ".join(f"{statistics.median(times):.3g}" for times in speedups.values())
     note = f"{medians} times as fast at {in_words(speedups)} digits"
-    return judge_claim(claim["claim"], claim["words"], answers, note)
+    return judge_claim(claim, answers, note)
 
 
 # --- What is said of all results together.
@@ -789,12 +795,12 @@ def find_same_run(results, original):
 def count_decided(results):
     """Every adder in `results`, each once, decided, in groups, and counted.
 
-    "perfect": the accuracy was 1.0 at the last evaluation; None for an adder that was trained for
-    the proof, whose accuracy was never evaluated. None where there are no adders.
+    "perfect": the accuracy was 1.0 at the last evaluation; None for an adder that is of no
+    experiment: trained for the proof, or on short numbers. None where there are no adders.
     """
     by_experiment = {name: [] for name in results["experiments"]}
     for name, run in each_adder(results):
-        by_experiment[name].append(decided_adder(run, is_perfect(run)))
+        by_experiment[name].append(decided_adder(run, ends_correct(run)))
     groups = [{"name": name, "adders": adders} for name, adders in by_experiment.items()]
     of_cells = {}
     for group in results.get("proof", {}).get("groups", []):
@@ -802,6 +808,13 @@ def count_decided(results):
         size = "" if group["hidden"] == BASE["hidden"] else " with fewer units"
         name = f"{group['cell']}{size}, trained for the proof"
         of_cells.setdefault(name, []).extend(adders)
+    for name in ("little", "little_gated"):
+        for cell in results.get(name, {}).get("cells", []):
+            of_cells[f"{cell['cell']}, trained on short numbers"] = [
+                decided_adder(decision, None)
+                for trained in cell["trained"]
+                for decision in trained["decisions"]
+            ]
     groups += [{"name": name, "adders": adders} for name, adders in of_cells.items()]
     adders = list(itertools.chain(*(group["adders"] for group in groups)))
     if not adders:
@@ -844,14 +857,9 @@ def each_run(experiment):
             yield variant, run
 
 
-def is_perfect(run):
-    """Whether an adder ends at 100%: its accuracy at the last evaluation."""
-    return run["accuracy"][-1:] == [1.0]
-
-
 def list_perfect(results):
     """The runs whose adders end at 100%, each adder once."""
-    return [run for _, run in each_adder(results) if is_perfect(run)]
+    return [run for _, run in each_adder(results) if ends_correct(run)]
 
 
 def decided_adder(run, perfect):

@@ -2,7 +2,10 @@
 
 import json
 import math
-import os
+
+from lab.files import written_whole
+
+VERSION = 2  # of what the file holds: one more where a key is new, gone or means something else
 
 
 class ResultsError(Exception):
@@ -12,22 +15,21 @@ class ResultsError(Exception):
 def read(path):
     """The results in the file `path`; where there is none, results with no experiment in them.
 
-    Raises ResultsError where the file is no JSON, or was written by something else or by an earlier
-    version.
+    Raises ResultsError where the file is no JSON, or was written by something else or by another
+    version of the script.
     """
     name = f"{path.parent.name}/{path.name}"
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {"experiments": {}, "pictures": {}}
+        return {"version": VERSION, "experiments": {}, "pictures": {}}
     except ValueError as error:
         message = f"{name} is not JSON ({error}): move or delete it"
         raise ResultsError(message) from None
     if not isinstance(results, dict) or not isinstance(results.get("experiments"), dict):
         raise ResultsError(f'{name} has no "experiments" by name: move or delete it')
-    for experiment in results["experiments"].values():
-        if "printed" not in experiment:
-            raise ResultsError(f"{name} is of an earlier version of the script: move or delete it")
+    if results.get("version") != VERSION:
+        raise ResultsError(f"{name} is of another version of the script: move or delete it")
     return results
 
 
@@ -37,9 +39,8 @@ def write(results, path):
     Raises ValueError, and leaves the file as it was, for a NaN or an infinity.
     """
     text = to_json(results) + "\n"
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
 
 
 def to_json(value, line="\n"):

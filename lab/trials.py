@@ -187,6 +187,11 @@ def compare_settings(settings, seeds):
 
     Each is run for each of `seeds`. Raises SettingsError for what cannot be.
     """
+    if not settings:
+        raise SettingsError(f"settings must be {{label: Settings}}, got {settings!r}")
+    for label, one in settings.items():
+        if not isinstance(label, str) or not isinstance(one, Settings):
+            raise SettingsError(f"settings must be {{label: Settings}}, got {label!r}: {one!r}")
     seeds = listed_values("seeds", seeds)
     fields = [field.name for field in dataclasses.fields(Settings)]
     compared = [
@@ -368,11 +373,6 @@ def get_adder(training):
     return training["adder"]
 
 
-def get_perfect_adder(training):
-    """The adder alone, if its last accuracy was 1.0, else None."""
-    return training["adder"] if training["accuracy"][-1:] == [1.0] else None
-
-
 def plain_adder(model):
     """An adder as a result holds it: {"cell": its name, "weights": its state_dict on the CPU}."""
     weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
@@ -382,25 +382,32 @@ def plain_adder(model):
 def time_step(digitlen, device, progress):
     """Time a training step of the simple adder at `digitlen`, 100 pairs, on `device`.
 
-    Returns {"ms": [four times]}, after one step for nothing.
+    Returns {"ms": [four times]}, each the mean over as many steps as fill a quarter of a second, or
+    of one step, after two for nothing.
     """
     pt.seed_everything(0)
     device = torch.device(device)
     model = pt.Adder().to(device)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     batch = pt.to_tensors(data.draw_training_pairs(100, digitlen), device)
-    ms = []
-    for _ in range(5):
+
+    def take_steps(count):
         began = time.perf_counter()
-        pt.training_step(model, optimizer, *batch)
+        for _ in range(count):
+            pt.training_step(model, optimizer, *batch)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        ms.append(1e3 * (time.perf_counter() - began))
-    return {"ms": ms[1:]}
+        return time.perf_counter() - began
+
+    take_steps(1)  # the first one takes longer
+    count = max(1, round(0.25 / take_steps(1)))
+    return {"ms": [1e3 * take_steps(count) / count for _ in range(4)]}
 
 
 def stress(groups, chains, count, progress):
-    """The accuracy of adders on `count` pairs of 1000 digits for each longest carry chain.
+    """The accuracy of adders on `count` pairs for each longest carry chain.
+
+    They have 1000 digits, or as many more as the longest chain asks for.
 
     `groups` is {name: [adder, ...]}, as `plain_adder` has them; `chains` are in ascending order.
     Returns {"chains", "pairs": count, "adders": [{"name", "accuracy": one list an adder, one value

@@ -97,11 +97,11 @@ def share_with_tail(most, pairs, probability):
 def summarise_errors(groups):
     """What the picture of wrong sums reads, of {name: [a result of `count_wrong` an adder]}.
 
-    Returns {"picture": "errors.png", "groups": [{"name", "adders": [{"pairs", "wrong",
+    Returns {"groups": [{"name", "adders": [{"pairs", "wrong",
     "per_million", "interval": its ends in a million}]}], "adders": how many, "none_seen": how many
     of them without a wrong sum, "none_seen_below": what these are below, in a million (the upper
-    end of the interval, at the fewest pairs), "most": the greatest wrong in a million,
-    "pairs_per_second": the median}. None where there are no adders.
+    end of the interval), "most": the greatest wrong in a million, "pairs_per_second": the median}.
+    None where there are no adders.
     """
     counts = [count for of_group in groups.values() for count in of_group]
     if not counts:
@@ -111,11 +111,10 @@ def summarise_errors(groups):
         if of_group:
             listed.append({"name": name, "adders": [describe_count(count) for count in of_group]})
     return {
-        "picture": "errors.png",
         "groups": listed,
         "adders": len(counts),
         "none_seen": sum(count["wrong"] == 0 for count in counts),
-        "none_seen_below": binomial_interval(0, min(count["pairs"] for count in counts))[1],
+        "none_seen_below": binomial_interval(0, counts[0]["pairs"])[1],
         "most": max(1e6 * count["wrong"] / count["pairs"] for count in counts),
         "pairs_per_second": statistics.median(count["pairs_per_second"] for count in counts),
     }
@@ -314,13 +313,14 @@ def test_lengths_of(model, lengths, count, progress):
 def summarise_training_lengths(of_cells, lengths, others):
     """What the picture of training lengths reads.
 
-    `of_cells` is {cell: {digits trained on: [(accuracies at `lengths`, seconds of training) one a
-    seed]}}. `others` are trainings to compare the seconds with: {name: (digits, seconds)}.
+    `of_cells` is {cell: {digits trained on: [{"accuracy": one at each of `lengths`, "seconds": of
+    training, "decision"} one a seed]}}. `others` are trainings to compare the seconds with: {name:
+    (digits, seconds)}.
 
-    Returns {"picture": "little.png", "lengths", "cells": [{"cell", "trained": [{"digits", "seeds":
-    how many, "mean", "least", "greatest": one accuracy a length, "seconds": the median}], "enough":
-    the fewest digits from which on the mean is GOOD at every length, or None}], "others":
-    [{"name", "digits", "seconds"}]}.
+    Returns {"lengths", "cells": [{"cell", "trained": [{"digits", "seeds": how many, "mean",
+    "least", "greatest": one accuracy a length, "seconds": the median, "decisions": one a seed}],
+    "enough": the fewest digits from which on the mean is GOOD at every length, or None}], "good":
+    GOOD, "others": [{"name", "digits", "seconds"}]}.
     """
     cells = []
     for cell, of_digits in of_cells.items():
@@ -330,19 +330,20 @@ def summarise_training_lengths(of_cells, lengths, others):
         {"name": name, "digits": digits, "seconds": seconds}
         for name, (digits, seconds) in others.items()
     ]
-    return {"picture": "little.png", "lengths": list(lengths), "cells": cells, "others": listed}
+    return {"lengths": list(lengths), "cells": cells, "good": GOOD, "others": listed}
 
 
 def describe_trained(digits, runs):
     """What the picture has of the adders that were trained on at most `digits` digits."""
-    accuracy = np.array([of_run for of_run, _ in runs])
+    accuracy = np.array([run["accuracy"] for run in runs])
     return {
         "digits": digits,
         "seeds": len(runs),
         "mean": accuracy.mean(0).tolist(),
         "least": accuracy.min(0).tolist(),
         "greatest": accuracy.max(0).tolist(),
-        "seconds": statistics.median(seconds for _, seconds in runs),
+        "seconds": statistics.median(run["seconds"] for run in runs),
+        "decisions": [run["decision"] for run in runs],
     }
 
 

@@ -215,7 +215,12 @@ def test_what_is_no_plain_adder_is_refused_by_its_name(name, model, monkeypatch)
 
 @pytest.mark.parametrize(
     ("name", "cell", "verdict"),
-    [("a hook", "RNN", "wrong"), ("batch first", "LSTM", "undecided")],
+    [
+        ("a hook", "RNN", "wrong"),
+        ("a hook", "GRU", "wrong"),
+        ("a hook", "LSTM", "wrong"),
+        ("batch first", "LSTM", "undecided"),
+    ],
 )
 def test_such_an_adder_adds_wrong_and_is_never_proven(name, cell, verdict):
     model = load_proven(cell)

@@ -19,8 +19,9 @@ ORDER = [
     ["source"],
 ]
 # These import none of ours; `exact.check` is written from the definition of the adder alone.
-ALONE = ["exact.check", "lab.cache", "lab.page", "lab.report", "lab.results"]
-FREE = [*ALONE, "lab.pool"]
+ALONE = ["exact.check", "lab.cache", "lab.files", "lab.report"]
+WRITE = ["lab.page", "lab.results"]  # these, and the pictures, write files
+FREE = [*ALONE, *WRITE, "lab.pool"]
 TOP_LEVEL = {
     *("source.py", "data.py", "pt.py", "requirements.txt", "README.md", "figures", "tests"),
     *("recurrence.py", "exact", "lab"),
@@ -81,9 +82,14 @@ def test_these_import_none_of_ours(module):
     assert not imported(module)
 
 
+@pytest.mark.parametrize("module", WRITE)
+def test_these_import_what_writes_files_alone(module):
+    assert imported(module) == {"lab.files"}
+
+
 @pytest.mark.parametrize("module", PICTURES)
-def test_pictures_import_pictures_alone(module):
-    assert imported(module) <= set(PICTURES)
+def test_pictures_import_pictures_and_what_writes_files_alone(module):
+    assert imported(module) <= {*PICTURES, "lab.files"}
 
 
 def test_the_pool_imports_the_cache_alone():

@@ -81,6 +81,7 @@ def test_counterexamples_are_counted_by_where_they_are_wrong():
         return {
             "seed": seed,
             "accuracy": [1.0],
+            "error": None,
             "verdict": "wrong",
             "digits": 1,
             "decided": decided,

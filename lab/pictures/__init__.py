@@ -4,12 +4,12 @@ import ast
 import functools
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
 
+from lab.files import written_whole
 from lab.pictures.exact import draw_decided, draw_gpu, draw_proof, draw_stress
 from lab.pictures.experiments import draw_experiment, draw_run
 from lab.pictures.style import STYLE
@@ -84,9 +84,8 @@ def code():
 
 def save(figure, path):
     """Save a figure as PNG, whole or not at all: a page may show it at any moment."""
-    aside = path.with_name(path.name + ".part")
-    figure.savefig(aside, format="png")
-    os.replace(aside, path)
+    with written_whole(path) as aside:
+        figure.savefig(aside, format="png")
 
 
 PARTS = {

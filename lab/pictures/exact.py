@@ -29,6 +29,7 @@ def draw_decided(figure, decided):
     figure.set_size_inches(max(10, 2.5 + 0.3 * (most + 4)), 1.5 + 0.55 * len(groups))
     axes = figure.subplots()
     for y, group in enumerate(groups):
+        axes.axhline(y + 0.5, color="0.88", linewidth=0.8)  # what is above it is of this group
         draw_group(axes, y, group["adders"], places)
         wrong = [adder for adder in group["adders"] if adder["digits"]]
         if wrong:
@@ -39,11 +40,12 @@ def draw_decided(figure, decided):
     axes.set_yticks(range(len(groups)), names)
     digits = range(1, most + 1)
     axes.set_xticks([*digits, *places.values()], [*digits, "not\ndecided", "none, of\nany length"])
-    axes.set(xlim=(0.4, most + 4.5), ylim=(len(groups) - 0.4, -0.6))
+    axes.set(xlim=(0.4, most + 4.5), ylim=(len(groups) - 0.5, -0.5))
+    axes.grid(axis="y", visible=False)
     axes.set_xlabel(
         "digits of the shortest counterexample found; one of each group is written out\n"
         "full: all of the test pairs correct at the last evaluation; empty: fewer; "
-        "cross: never evaluated\n"
+        "cross: of no experiment\n"
         "diamond: proven correct for every two numbers"
     )
     figure.suptitle(title_decided(decided))
@@ -67,7 +69,7 @@ def draw_group(axes, y, adders, places):
                 mark["marker"] = "x"
             elif adder["perfect"]:
                 mark["fillstyle"] = "full"
-            at = (x - 0.1 + apart * column, y - 0.4 + 0.13 * place)
+            at = (x + apart * (column - (columns - 1) / 2), y - 0.38 + 0.13 * place)
             axes.plot(*at, markersize=3.5, markeredgewidth=0.8, **mark)
 
 
@@ -76,7 +78,7 @@ def title_decided(decided):
     if not decided["evaluated"]:
         return f"{decided['proven']} of {decided['adders']} adders are proven correct"
     first = (
-        f"{decided['perfect']} of {decided['evaluated']} adders whose accuracy was evaluated "
+        f"{decided['perfect']} of {decided['evaluated']} adders of the experiments "
         "end at 100% on random pairs"
     )
     if not decided["perfect_but_wrong"]:
@@ -123,7 +125,7 @@ def draw_proof(figure, proof):
     figure.set_layout_engine("constrained")
     portraits = proof["portraits"]
     figure.set_size_inches(10, 0.6 + 3.3 * len(portraits))
-    least = [f"{say_margin(portrait['margin'])} for {portrait['name']}" for portrait in portraits]
+    least = [f"{portrait['name']}: {say_margin(portrait['margin'])}" for portrait in portraits]
     title = "\n".join(["Least worst-case margin over all digits and carries:", *least])
     figure.suptitle(title, fontsize=11)
     grid = figure.subplots(len(portraits), 3, width_ratios=(1, 1, 1.6), squeeze=False)
@@ -178,7 +180,7 @@ def draw_gpu(figure, gpu):
         axes.plot(digits, medians, "o-", color=colour, label=f"here, {device['kind']}")
         last.append(f"{medians[-1]:.0f} ms on {device['device']}")
     original = np.array(gpu["original_ms"])
-    axes.plot(*original.T, "D--", color="grey", label="the original code, 2-core CPU")
+    axes.plot(*original.T, "D--", color="grey", label="the original code, another CPU")
     figure.suptitle(f"A training step at {digits[-1]} digits, batch size 100: {', '.join(last)}")
     axes.set(
         xscale="log", xlabel="digits of each number", yscale="log", ylabel="ms a training step"

@@ -30,7 +30,6 @@ from lab.pictures.style import (
 
 PANELS_LEFT = 0.6  # inches, as the next one
 PANEL_GAP = 0.1
-LEAST_LOSS_READ = 0.03  # below it two pixels of the report's figures are the whole value
 
 
 # --- An experiment: its curves and its first steps.
@@ -159,9 +158,6 @@ def draw_curves(axes, variant, curve):
         axes.plot(*median.T, color=MEDIAN, linewidth=1.6)
     if variant["report"] is None:
         return
-    points = variant["report"][curve]
-    if curve == "loss":
-        points = [point for point in points if point[1] >= LEAST_LOSS_READ]
     style = {
         "color": "black",
         "linewidth": 1,
@@ -169,7 +165,7 @@ def draw_curves(axes, variant, curve):
         "markersize": 1.2,
         "markeredgewidth": 0,
     }
-    axes.plot(*break_line(points).T, **style)
+    axes.plot(*break_line(variant["report"][curve]).T, **style)
     printed = np.array(variant["report"].get(f"printed_{curve}", [])).reshape(-1, 2)
     if len(printed):
         axes.plot(*printed.T, "D", color="black", markersize=3)
@@ -246,7 +242,7 @@ def limit_losses(variants):
         for run in variant["runs"]:
             losses += [loss for loss in run["loss"] if loss is not None and loss > 0]
         report = variant["report"] or {}
-        losses += [loss for _, loss in report.get("loss", []) if loss >= LEAST_LOSS_READ]
+        losses += [loss for _, loss in report.get("loss", [])]
         losses += [loss for _, loss in report.get("printed_loss", [])]
     losses = losses or [1.0]
     return 0.7 * min(losses), 1.4 * max(losses)
@@ -426,14 +422,6 @@ def or_never(step):
 # --- One training of one's own.
 
 
-def label_axes(loss_axes, accuracy_axes):
-    """What the two panels of a learning curve have in common everywhere."""
-    loss_axes.set(yscale="log", xlabel="training step", ylabel="loss (cross-entropy)")
-    accuracy_axes.set(
-        ylim=(-0.02, 1.02), xlabel="training step", ylabel="accuracy (whole sums correct)"
-    )
-
-
 def draw_run(curves, path=None):
     """The curves of one training, saved as PNG to `path`, or shown where it is None.
 
@@ -442,9 +430,12 @@ def draw_run(curves, path=None):
     with matplotlib.rc_context(STYLE):
         figure = pyplot.figure(figsize=(10, 4), dpi=100, layout="constrained")
         loss_axes, accuracy_axes = figure.subplots(1, 2)
-        label_axes(loss_axes, accuracy_axes)
         loss_axes.plot(range(len(curves["loss"])), curves["loss"])
+        loss_axes.set(yscale="log", xlabel="training step", ylabel="loss (cross-entropy)")
         accuracy_axes.plot(curves["steps"], curves["accuracy"])
+        accuracy_axes.set(
+            ylim=(-0.02, 1.02), xlabel="training step", ylabel="accuracy (whole sums correct)"
+        )
         if path:
             figure.savefig(path)
         else:

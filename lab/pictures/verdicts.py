@@ -82,7 +82,7 @@ def draw_numbers(axes, verdicts, groups, top, width):
     title = (
         "What its figures show: the report's number (diamond) among our seeds' (dots).\n"
         f"Outside our seeds' range: {verdicts['outside']} of {verdicts['count']} "
-        f"(expected by chance: {verdicts['by_chance']:.0f} at most)"
+        f"(expected by chance: {verdicts['by_chance']:.1f} at most)"
     )
     axes.text(0.08, top + 0.2, title, va="center", fontsize=TITLE_SIZE)
     figure = axes.get_figure()

@@ -17,6 +17,7 @@ COLUMN = 0.11  # decades from one of their columns to the next
 COLUMNS = 6  # of theirs, at most
 STACK = 5  # dots in a column of theirs, if these are not too few
 ROW = 0.16  # rows from one dot to the next above or below it
+DOT = {"marker": "o", "markersize": 4.5, "markeredgewidth": 0}
 
 
 # --- How often.
@@ -30,41 +31,43 @@ def draw_errors(figure, errors):
     figure.set_layout_engine("constrained")
     groups = errors["groups"]
     adders = [adder for group in groups for adder in group["adders"]]
-    fewest = min(adder["pairs"] for adder in adders)
+    pairs = adders[0]["pairs"]  # the same for all
     seen = [adder["per_million"] for adder in adders if adder["wrong"]]
-    least = math.log10(min(seen, default=1e6 / fewest)) - 0.15
-    most = math.log10(max(seen, default=1e6 / fewest)) + 0.3
+    least = math.log10(min(seen, default=1e6 / pairs)) - 0.15
+    most = math.log10(max(seen, default=1e6 / pairs)) + 0.3
     figure.set_size_inches(10, 1.7 + 0.5 * len(groups))
     axes = figure.subplots()  # its units are decades across, rows down
     axes.axvspan(least - BAND, least, color="whitesmoke", linewidth=0, zorder=1.6)  # hides the grid
     for y, group in enumerate(groups):
-        draw_unseen(axes, least - BAND, y, group["adders"], fewest)
-        draw_seen(axes, least, y, group["adders"], fewest)
+        draw_unseen(axes, least - BAND, y, group["adders"])
+        draw_seen(axes, least, y, group["adders"])
         axes.text(most + 0.05, y, say_group(group["adders"]), va="center", fontsize=9)
     decades = range(math.ceil(least), math.floor(most) + 1)
     ticks = [f"{10**decade:,}" for decade in decades]
-    axes.set_xticks([least - BAND / 2, *decades], [say_unseen(adders), *ticks])
+    axes.set_xticks([least - BAND / 2, *decades], [say_unseen(errors), *ticks])
     axes.set_yticks(range(len(groups)), [group["name"] for group in groups])
     axes.grid(axis="y", visible=False)
     axes.set(xlim=(least - BAND, most), ylim=(len(groups) - 0.5, -0.5))
-    axes.set_xlabel(say_marks(adders, fewest))
+    axes.set_xlabel(
+        f"wrong sums in a million (a dot: of {pairs:,} fresh pairs; line: 95% interval)"
+    )
     figure.suptitle(title_errors(errors), fontsize=12)
 
 
-def draw_unseen(axes, left, y, adders, fewest):
+def draw_unseen(axes, left, y, adders):
     """The adders without a wrong sum: in columns, from the left."""
     unseen = [adder for adder in adders if not adder["wrong"]]
     stack = max(STACK, math.ceil(len(unseen) / COLUMNS))
     apart = min(ROW, 0.8 / stack)
-    for number, adder in enumerate(unseen):
+    for number in range(len(unseen)):
         column, place = divmod(number, stack)
         in_column = min(stack, len(unseen) - stack * column)
         height = y + apart * (place - (in_column - 1) / 2)
         across = left + COLUMN * (column + 0.7)
-        axes.plot(across, height, color=BLUE, **mark_of(adder, fewest))
+        axes.plot(across, height, color=BLUE, **DOT)
 
 
-def draw_seen(axes, least, y, adders, fewest):
+def draw_seen(axes, least, y, adders):
     """The others: those that would lie on each other side by side, above and below the middle."""
     columns = collections.defaultdict(list)
     for adder in sorted(adders, key=lambda adder: adder["per_million"]):
@@ -78,13 +81,7 @@ def draw_seen(axes, least, y, adders, fewest):
             line = {"color": RED, "alpha": 0.3, "linewidth": 1, "solid_capstyle": "butt"}
             axes.plot([max(least, low), high], [height, height], **line)
             across = math.log10(adder["per_million"])
-            axes.plot(across, height, color=RED, **mark_of(adder, fewest))
-
-
-def mark_of(adder, fewest):
-    """A dot, or a diamond for an adder of which more pairs were counted than of most."""
-    marker = "o" if adder["pairs"] == fewest else "D"
-    return {"marker": marker, "markersize": 4.5, "markeredgewidth": 0}
+            axes.plot(across, height, color=RED, **DOT)
 
 
 def say_group(adders):
@@ -92,28 +89,22 @@ def say_group(adders):
     unseen = sum(adder["wrong"] == 0 for adder in adders)
     words = f"none seen in {unseen} of {len(adders)}"
     most = max(adder["per_million"] for adder in adders)
-    return f"{words}; at most {most:,.0f}" if most else words
+    return f"{words}; worst {most:,.0f}" if most else words
 
 
-def say_unseen(adders):
+def say_unseen(errors):
     """The place of the adders without a wrong sum: up to what it may yet be."""
-    ends = {adder["interval"][1] for adder in adders if not adder["wrong"]}
-    if not ends:
+    if not errors["none_seen"]:
         return "none seen"
-    return "none seen: fewer\nthan " + " or ".join(f"{math.ceil(end):,}" for end in sorted(ends))
-
-
-def say_marks(adders, fewest):
-    """The label of the horizontal axis: what it counts, and of how many pairs."""
-    words = f"wrong sums in a million (dot: of {fewest:,} fresh pairs"
-    for pairs in sorted({adder["pairs"] for adder in adders} - {fewest}):
-        words += f"; diamond: of {pairs:,}"
-    return words + "; line: 95% interval)"
+    return f"none seen: fewer\nthan {math.ceil(errors['none_seen_below']):,}"
 
 
 def title_errors(errors):
     """What the counts say."""
     wrong = errors["adders"] - errors["none_seen"]
+    if not wrong:
+        pairs = errors["groups"][0]["adders"][0]["pairs"]
+        return f"Each of {errors['adders']} adders at 100% adds {pairs:,} fresh pairs correctly"
     return (
         f"{wrong} of {errors['adders']} adders at 100% get fresh random sums of 10 digits wrong,\n"
         f"the worst {errors['most']:,.0f} in a million"
@@ -185,8 +176,9 @@ def title_memory(groups):
         f"{count} of {adders} adders lose a carry, or invent one, within {last} pairs of digits "
         "that sum to nine"
     )
-    if len(failing) < len(groups):
-        words += ";\nthose of the other groups keep their margin"
+    holding = [adder for group in groups if not group["failed"] for adder in group["adders"]]
+    if holding:
+        words += f";\nthe {len(holding)} adders of the other groups keep their margin"
     return words
 
 
@@ -258,13 +250,16 @@ def say_seconds(seconds):
 
 
 def title_little(little):
-    """What the first cell needed to add every length."""
-    cell = little["cells"][0]
-    if cell["enough"] is None:
-        return f"{cell['cell']}: accuracy after training on short numbers"
-    enough = next(each for each in cell["trained"] if each["digits"] == cell["enough"])
+    """What each cell needed to add every length."""
+    needed = []
+    for cell in little["cells"]:
+        for of_digits in cell["trained"]:
+            if of_digits["digits"] == cell["enough"]:
+                seconds = say_seconds(of_digits["seconds"])
+                needed.append(f"{cell['enough']} digits ({cell['cell']}, {seconds})")
+    if not needed:
+        return "Accuracy after training on short numbers"
     return (
-        f"Trained on numbers of at most {enough['digits']} digits, for "
-        f"{say_seconds(enough['seconds'])}, the {cell['cell']} adds numbers of "
-        f"{little['lengths'][-1]} digits"
+        f"Trained on numbers of at most {' or '.join(needed)},\nadders get {little['good']:.1%} or "
+        f"more of random pairs of up to {max(little['lengths'])} digits right"
     )
