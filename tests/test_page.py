@@ -229,3 +229,11 @@ def test_a_picture_drawn_again_is_another_one_to_the_browser(tmp_path):
         sources.append([name for name in Reader(browser).pictures if name.startswith("gpu.png")])
         assert "](gpu.png)" in text
     assert sources == [["gpu.png?aaaaaaaaaaaa"], ["gpu.png?bbbbbbbbbbbb"]]
+
+
+def test_no_text_is_taken_for_a_row_of_a_table(tmp_path):
+    text, _ = written(sample.results(), tmp_path)
+    lines = text.splitlines()
+    for row, line in zip(lines, lines[1:], strict=False):
+        if row.startswith("|"):
+            assert not line or line.startswith("|"), line
