@@ -294,6 +294,8 @@ def check_constants():
         raise ValueError(f"PROVEN_SEEDS or PROVEN_SMALL: {error}") from None
     if SCHEDULER is None:
         check_devices()
+    elif not re.fullmatch(r"\w+://.+:\d+", str(SCHEDULER)):
+        raise ValueError(f"SCHEDULER must be an address, 'tcp://host:8786', got {SCHEDULER!r}")
 
 
 def check_numbers(name, numbers, least):
@@ -301,7 +303,7 @@ def check_numbers(name, numbers, least):
     if not isinstance(numbers, (list, tuple, range)):
         raise ValueError(f"{name} must be a list of integers, got {numbers!r}")
     for number in numbers:
-        data.check_at_least(name, number, least)
+        data.check_at_least(f"each of {name}", number, least)
 
 
 def check_names(constant, names, known):
@@ -317,13 +319,20 @@ def check_names(constant, names, known):
 def check_experiments(constant, experiments):
     """Raise ValueError, naming the constant, unless it is {name: what `compare` makes}."""
     for name, experiment in experiments.items():
+        if not isinstance(name, str):
+            raise ValueError(f"{constant}: a name must be a text, got {name!r}")
         if not isinstance(experiment, trials.Experiment):
             raise ValueError(f"{constant}: {name!r} must be made by compare, got {experiment!r}")
 
 
 def check_proven_sizes():
     """Raise ValueError for a size of PROVEN_SEEDS or PROVEN_SMALL that cannot be trained."""
+    for sizes in (PROVEN_SMALL, PROVEN_SEEDS):
+        if not isinstance(sizes, dict):
+            raise ValueError(f"each must be {{size: seeds}}, got {sizes!r}")
     for cell, by_layers in PROVEN_SEEDS.items():
+        if not isinstance(by_layers, dict):
+            raise ValueError(f"{cell} must have {{layers: seeds}}, got {by_layers!r}")
         if not by_layers:
             raise ValueError(f"{cell} must have seeds for at least one number of layers")
     for hidden in PROVEN_SMALL:
@@ -394,7 +403,7 @@ def submit_test(pool, name, submitted):
 
 def name_adder(name, label, seed):
     """The file of an adder of an experiment in SLOW, which takes too long to be trained again."""
-    words = [name, *label.split(), f"seed{seed}"]
+    words = [name, *re.findall(r"[\w.-]+", label), f"seed{seed}"]
     return FIGURES / "adders" / f"{'-'.join(words)}.npz"
 
 
@@ -414,6 +423,8 @@ def collect_adders(pool, name, choose):
         return submit_trained(pool, name, EXPERIMENTS[name], choose)
     adders = []
     before = results.read(FIGURES / "results.json")["experiments"].get(name, {"variants": []})
+    if not before["variants"]:
+        pool.print(f"{name} is in SLOW and has no results in {FIGURES}: left out")
     for variant in before["variants"]:
         for run in variant["runs"]:
             path = name_adder(name, variant["label"], run["seed"])

@@ -128,6 +128,7 @@ def to_markdown(results):
         "experiments": in_order(experiments, names),
         "not_run": [name for name in names if name not in experiments],
         "earlier": [name for name in experiments if name not in names],
+        "not_in_last": list_not_in_last(results),
         "usual": usual_machine(results),
         "MACHINE": MACHINE,
     }
@@ -160,6 +161,13 @@ def in_order(experiments, names):
     """The experiments in the order of `names`, and those that it does not name after them."""
     first = {name: experiments[name] for name in names if name in experiments}
     return first | experiments
+
+
+def list_not_in_last(results):
+    """The experiments and parts of the results that the last run of everything left out."""
+    ran = results.get("made", {}).get("ran", [])
+    parts = [name for name in PARTS if "made" in (results.get(name) or {})]
+    return [name for name in [*results.get("experiments", {}), *parts] if name not in ran]
 
 
 def usual_machine(results):

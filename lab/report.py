@@ -375,12 +375,14 @@ def tally(claims):
         "holds": "hold",
         "does not hold": "do not hold",
         "depends on the seed": "depend on the seed",
+        "too few seeds": "with too few seeds",
     }
     verdicts = [claim["verdict"] for claim in claims]
     words = []
     for said in dict.fromkeys(verdicts):
         count = verdicts.count(said)
-        words.append(f"{count} {said if count == 1 else many.get(said, said)}")
+        is_verb = said != "too few seeds"
+        words.append(f"{count} {said if count == 1 and is_verb else many[said]}")
     return ", ".join(words)
 
 

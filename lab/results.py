@@ -29,7 +29,8 @@ def read(path):
     if not isinstance(results, dict) or not isinstance(results.get("experiments"), dict):
         raise ResultsError(f'{name} has no "experiments" by name: move or delete it')
     if results.get("version") != VERSION:
-        raise ResultsError(f"{name} is of another version of the script: move or delete it")
+        versions = f"version {results.get('version')} of the results, not {VERSION}"
+        raise ResultsError(f"{name} has {versions}, that of this script: move or delete it")
     return results
 
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -187,7 +188,7 @@ def compare_settings(settings, seeds):
 
     Each is run for each of `seeds`. Raises SettingsError for what cannot be.
     """
-    if not settings:
+    if not isinstance(settings, dict) or not settings:
         raise SettingsError(f"settings must be {{label: Settings}}, got {settings!r}")
     for label, one in settings.items():
         if not isinstance(label, str) or not isinstance(one, Settings):
@@ -209,9 +210,10 @@ def listed_values(field, values):
     if hasattr(values, "tolist"):  # an array
         values = values.tolist()
     if not isinstance(values, (list, tuple, range)) or len(values) == 0:
-        raise SettingsError(
-            f"{field} must be a list of at least one value to compare, got {values!r}"
-        )
+        raise SettingsError(f"{field} must be a list of at least one value, got {values!r}")
+    for value in values:
+        if not isinstance(value, Hashable):
+            raise SettingsError(f"{field} must be one value in each run, got {value!r}")
     return list(dict.fromkeys(values))
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 import sample
 
-from lab import page
+from lab import page, report
 
 RUNNING = {"names": ["cells", "a <b>"], "share": 0.37, "at": "17:05:12"}
 
@@ -167,7 +167,7 @@ def test_an_experiment_says_by_what_it_was_made_where_it_differs(tmp_path):
     assert text.count("From an earlier run") == 1
     assert text.index("\n## wide") < text.index("\n## old") < text.index("\n## Decided")
     assert "without results so far: slow." in text
-    assert "Not in it: old; the section of each says by what it was made." in text
+    assert "Not in it: old, errors, memory" in text
 
 
 def test_the_exact_part_has_its_counts(tmp_path):
@@ -183,7 +183,7 @@ def test_the_exact_part_has_its_counts(tmp_path):
     assert "| rnn-layers | 1 of 1 | 2 | -3 |" in text
     assert "| RNN, trained for the proof | 0 of 1 | never | 5 |" in text
     assert (
-        "RNN: trained on numbers of 5 digits or more, it gets at least 99.5% of 100 random pairs "
+        "RNN: trained on numbers of at most 5 digits, it gets 99.5% or more of 100 random pairs "
         "right at each of 10, 1000 digits, on average." in words
     )
     assert "3 of the 4 RNNs are wrong on a pair of at most 2 digits." in words
@@ -237,3 +237,26 @@ def test_no_text_is_taken_for_a_row_of_a_table(tmp_path):
     for row, line in zip(lines, lines[1:], strict=False):
         if row.startswith("|"):
             assert not line or line.startswith("|"), line
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 4, 12])
+def test_the_rule_is_said_of_any_number_of_seeds(tmp_path, seeds):
+    rule = {"confidence": 0.95, "counts": [report.count_rule(seeds)]}
+    text, _ = written(sample.results() | {"rule": rule}, tmp_path)
+    said = {
+        1: "1 seed is too few for either.",
+        2: "2 seeds are too few for either.",
+        3: "3 seeds are too few for either.",
+        4: "Of 4 seeds, 4 yes: it holds; 0 yes: it does not hold.",
+        12: "Of 12 seeds, 9 or more yes: it holds; 3 or fewer yes: it does not hold.",
+    }
+    assert said[seeds] in text
+    assert ("The range of 1 seeds" in text) is False
+    assert (f"The range of {seeds} seeds holds" in text) == (seeds > 1)
+
+
+def test_what_the_last_run_of_everything_left_out_is_named(tmp_path):
+    text, _ = written(sample.results(), tmp_path)
+    named = text.split("Not in it: ")[1].split(". The section")[0].split(", ")
+    ran = sample.results()["made"]["ran"]
+    assert "errors" in named and not set(ran) & set(named)

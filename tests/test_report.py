@@ -768,7 +768,7 @@ def test_every_run_of_the_published_code_can_be_found():
 def test_verdicts_are_tallied_in_words():
     verdicts = ("holds", "depends on the seed", "holds", "does not hold", "too few seeds")
     claims = [{"verdict": verdict} for verdict in verdicts]
-    tally = "2 hold, 1 depends on the seed, 1 does not hold, 1 too few seeds"
+    tally = "2 hold, 1 depends on the seed, 1 does not hold, 1 with too few seeds"
     assert report.tally(claims) == tally
     assert report.tally([]) == ""
 

@@ -107,7 +107,8 @@ def test_variants_and_their_labels_by_hand():
 @pytest.mark.parametrize(
     ("seeds", "values", "message"),
     [
-        ([], {}, r"seeds must be a list of at least one value to compare, got \[\]"),
+        ([], {}, r"seeds must be a list of at least one value, got \[\]"),
+        ([0], {"lr": [[0.1]]}, r"lr must be one value in each run, got \[0.1\]"),
         (5, {}, "seeds must be a list .* got 5"),
         ([0], {"layers": 3}, "layers must be a list .* got 3"),
         ([0], {"layers": []}, "layers must be a list"),

@@ -35,7 +35,7 @@ def draw_decided(figure, decided):
         if wrong:
             last = max(wrong, key=lambda adder: (adder["perfect"] is True, adder["digits"]))
             side = "right" if last["digits"] > (most + 4.5) / 2 else "left"
-            axes.text(last["digits"], y + 0.3, last["decided"], ha=side, va="center", fontsize=7.5)
+            axes.text(last["digits"], y + 0.34, last["decided"], ha=side, va="center", fontsize=7.5)
     names = [f"{group['name']} ({len(group['adders'])})".replace(", ", ",\n") for group in groups]
     axes.set_yticks(range(len(groups)), names)
     digits = range(1, most + 1)
