@@ -216,7 +216,7 @@ def exact_main(pool=None):
     if pool is None:
         return run_to_the_end(exact_main)
     submitted = submit_worth(pool)
-    # The longest run of all of these goes first: at the end it would keep one worker alone.
+    # Its one run takes long: as the last it would keep one worker busy and the others idle.
     if is_wanted("lengths") and PROVEN_SEEDS and LENGTHS:
         submitted.append(submit_lengths(pool))
     if is_wanted("proof") and list_proven_sizes():
@@ -270,13 +270,13 @@ def check_constants():
     if not isinstance(LENGTHS, dict):
         raise ValueError(f"LENGTHS must be {{digits: pairs}}, got {LENGTHS!r}")
     check_numbers("LENGTHS", [*LENGTHS, *LENGTHS.values()], 1)
+    check_experiments("EXPERIMENTS", EXPERIMENTS)
+    check_experiments("STRESSED", STRESSED)
     known = [*EXPERIMENTS, *PARTS]
     check_names("ONLY", ONLY, known)
     check_names("SLOW", SLOW, known)
     check_names("REMEMBERING", REMEMBERING, list(EXPERIMENTS))
     check_names("QUESTIONS", list(QUESTIONS), list(EXPERIMENTS))
-    check_experiments("EXPERIMENTS", EXPERIMENTS)
-    check_experiments("STRESSED", STRESSED)
     taken = [*PARTS, "decided", "verdicts"]  # there are pictures of these names
     for name in EXPERIMENTS:
         if name in taken or not re.fullmatch(r"[\w-]+", name):
@@ -284,10 +284,11 @@ def check_constants():
                 f"EXPERIMENTS: a name has letters, digits, - and _ and is not one of "
                 f"{', '.join(taken)}, got {name!r}"
             )
-    try:
-        list_little(["RNN", "GRU", "LSTM"])
-    except trials.SettingsError as error:
-        raise ValueError(f"LITTLE, LITTLE_DIGITS or LITTLE_SEEDS: {error}") from None
+    if LITTLE_DIGITS:
+        try:
+            list_little(["RNN", "GRU", "LSTM"])
+        except trials.SettingsError as error:
+            raise ValueError(f"LITTLE, LITTLE_DIGITS or LITTLE_SEEDS: {error}") from None
     try:
         check_proven_sizes()
     except ValueError as error:
@@ -562,8 +563,6 @@ def submit_worth(pool):
 
 def list_little(cells):
     """What is trained on short numbers: {cell: an experiment that compares their digits}."""
-    if not LITTLE_DIGITS:
-        return {}
     return {
         cell: compare(replace(LITTLE, cell=cell), LITTLE_SEEDS, digitlen=LITTLE_DIGITS)
         for cell in cells

@@ -371,18 +371,18 @@ def in_words(values):
 
 def tally(claims):
     """The verdicts on a list of claims in one line: "2 hold, 1 does not hold"."""
-    many = {
-        "holds": "hold",
-        "does not hold": "do not hold",
-        "depends on the seed": "depend on the seed",
-        "too few seeds": "with too few seeds",
+    one_and_many = {
+        "holds": ("holds", "hold"),
+        "does not hold": ("does not hold", "do not hold"),
+        "depends on the seed": ("depends on the seed", "depend on the seed"),
+        "too few seeds": ("with too few seeds", "with too few seeds"),
     }
     verdicts = [claim["verdict"] for claim in claims]
     words = []
     for said in dict.fromkeys(verdicts):
         count = verdicts.count(said)
-        is_verb = said != "too few seeds"
-        words.append(f"{count} {said if count == 1 and is_verb else many[said]}")
+        one, many = one_and_many[said]
+        words.append(f"{count} {one if count == 1 else many}")
     return ", ".join(words)
 
 

@@ -386,7 +386,10 @@ def test_each_part_runs_by_itself(tiny):
         ({"PROVEN_SMALL": [8]}, r"PROVEN_SMALL: each must be .*, got \[8\]"),
         ({"PROVEN_SEEDS": {"RNN": [0]}}, r"RNN must have \{layers: seeds\}, got \[0\]"),
         ({"SCHEDULER": "localhost"}, "SCHEDULER must be an address, .* got 'localhost'"),
-        ({"EXPERIMENTS": {1: compare(SMALL, [0])}}, "EXPERIMENTS: a name must be a text, got 1"),
+        (
+            {"EXPERIMENTS": {1: compare(SMALL, [0])}, "SLOW": ["elsewhere"]},
+            "EXPERIMENTS: a name must be a text, got 1",
+        ),
         ({"TIMED_LENGTHS": 5}, "TIMED_LENGTHS must be a list of integers, got 5"),
         ({"LENGTHS": [100]}, r"LENGTHS must be .*, got \[100\]"),
         ({"QUESTIONS": {"elsewhere": ""}}, "QUESTIONS may name .*, got 'elsewhere'"),
