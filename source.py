@@ -8,9 +8,10 @@ right for numbers of any length, and leaves in figures/ the pictures, every numb
 again: what the change touches is trained, drawn and written anew, nothing else changes.
 """
 
+import copy
 import dataclasses
 import errno
-import os
+import multiprocessing
 import re
 import statistics
 import sys
@@ -20,8 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves this folder out
+
 import matplotlib
 import torch
+from dask.system import CPU_COUNT
 
 import data
 import exact
@@ -29,7 +33,8 @@ import pt
 from exact.by_hand import build_by_hand
 from exact.provable import provable_cell
 from lab import page, pictures, report, results, trials, worth
-from lab.files import written_whole
+from lab.console import NobodyReadsError, leave_quietly, prepare_output, say
+from lab.files import FolderInUseError, held, written_whole
 from lab.parts import (
     Part,
     submit_errors,
@@ -48,13 +53,14 @@ if __name__ == "__main__":
 
 SEEDS = range(8)  # each experiment is run with each: of the weights, the pairs to train and test on
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"  # where to train: "cpu", "cuda", "cuda:1"
-WORKERS = os.cpu_count()  # processes that share the runs, one torch thread each
+WORKERS = CPU_COUNT  # processes that share the runs, one torch thread each; 0: all in this one
 SCHEDULER = None  # a cluster to share them instead: a Dask scheduler's address, "tcp://host:8786"
 ONLY = []  # names of the experiments and parts to run alone, such as ["task-1", "proof"]; []: all
 # Names that run only when ONLY names them: hours on two cores. What they gave stays as it is.
 SLOW = ["1000-digits", "5000-digits", "cells", "errors_in_a_million", "little_gated"]
-FIGURES = Path(__file__).parent / "figures"  # where pictures, page and numbers go
-CACHE = Path(__file__).parent / ".runs"  # where finished runs are cached (outside git)
+FOLDER = Path(__file__).resolve().parent  # also of a link to this file
+FIGURES = FOLDER / "figures"  # where pictures, page and numbers go
+CACHE = FOLDER / ".runs"  # where finished runs are cached (outside git)
 
 # The report's simple adder and its final model. `Settings` says what each field is.
 SIMPLE = Settings(
@@ -233,19 +239,49 @@ def main():
 
 def run_to_the_end(*mains):
     """Have each of `mains` submit its runs to one pool, then wait for them; returns their parts."""
+    leave_if_read_by_a_worker()
     try:
         check_constants()
     except ValueError as error:
         raise ConstantError(str(error)) from None
-    merged = results.read(FIGURES / "results.json")
-    with open_pool(cache=CACHE, workers=WORKERS, scheduler=SCHEDULER) as pool:
-        submitted = []
-        for submit in mains:
-            submitted += submit(pool)
-        print_header(submitted, pool)
-        is_everything = len(mains) > 1 and not ONLY
-        finish(submitted, pool, merged, is_everything)
+    with held(FIGURES):
+        merged = read_results()
+        with open_pool(cache=CACHE, workers=WORKERS, scheduler=SCHEDULER) as pool:
+            submitted = []
+            for submit in mains:
+                submitted += submit(pool)
+            print_header(submitted, pool)
+            is_everything = len(mains) > 1 and not ONLY
+            finish(submitted, pool, merged, is_everything)
     return submitted
+
+
+def read_results():
+    """The results so far, which can be counted, judged and shown, or ResultsError.
+
+    The reader may have edited the file by hand.
+    """
+    path = FIGURES / "results.json"
+    merged = results.read(path)
+    try:
+        look_over(copy.deepcopy(merged))
+        page.to_markdown(merged)
+    except Exception as error:  # whatever an edit leads to
+        reason = f"{type(error).__name__}: {error}"
+        raise results.ResultsError(
+            f"{path.parent.name}/{path.name} is not as this script wrote it and cannot be shown "
+            f"({' '.join(reason.split())}): mend, move or delete it"
+        ) from error
+    return merged
+
+
+def leave_if_read_by_a_worker():
+    """End a worker process that reads a script without a guard, which would start a run again."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sys.exit(
+            "Error: a run was started while a worker process reads the script: put the call below "
+            '`if __name__ == "__main__":`'
+        )
 
 
 def is_wanted(name):
@@ -258,7 +294,7 @@ def check_constants():
     for name, value in {"FIGURES": FIGURES, "CACHE": CACHE}.items():
         if not isinstance(value, Path):
             raise ValueError(f"{name} must be a Path, got {value!r}")
-    data.check_at_least("WORKERS", WORKERS, 1)
+    data.check_at_least("WORKERS", WORKERS, 0)
     data.check_at_least("CHAIN_PAIRS", CHAIN_PAIRS, 1)
     data.check_at_least("COUNTED_PAIRS", COUNTED_PAIRS, 1)
     data.check_at_least("MANY_PAIRS", MANY_PAIRS, 1)
@@ -798,17 +834,17 @@ def print_header(parts, pool):
     """Say what will be run, by whom, for about how long, and where to look."""
     runs = set(pool.submitted)
     cached = [run for run in runs if run.done()]
-    seconds = START_UP + pool.total / WORKERS
+    seconds = START_UP + pool.total / max(1, WORKERS)
     takes = f": about {seconds:.0f} s" if seconds < 100 else f": about {seconds / 60:.0f} minutes"
     if SCHEDULER:
         takes = ""  # its workers come and go
-    print(f"To run: {', '.join(part.name for part in parts) or 'nothing'}.")
-    print(
+    say(f"To run: {', '.join(part.name for part in parts) or 'nothing'}.")
+    say(
         f"{len(runs)} runs (an adder is trained in one, decided in another), "
         f"{len(cached)} of them cached in {CACHE.name}/, on {DEVICE}."
     )
-    print(f"Shared by {pool.workers}{takes}.")
-    print(f"Pictures, and a page that follows the run: {FIGURES / 'index.html'}")
+    say(f"Shared by {pool.workers}{takes}.")
+    say(f"Pictures, and a page that follows the run: {FIGURES / 'index.html'}")
 
 
 def finish(parts, pool, merged, is_everything):
@@ -822,7 +858,7 @@ def finish(parts, pool, merged, is_everything):
     overview_due = began
     is_counted = True  # whether the counts are those of all that has ended
     waiting = list(parts)
-    page.write(merged, FIGURES, describe_progress(waiting, pool))
+    write_page(merged, describe_progress(waiting, pool))
     try:
         while True:
             ended = [part for part in waiting if all(run.done() for run in part.runs)]
@@ -839,13 +875,21 @@ def finish(parts, pool, merged, is_everything):
                 note_whole_run(merged, parts, pool, time.monotonic() - began)
             if not waiting or is_due or ended:
                 write_results(merged)
-                page.write(merged, FIGURES, describe_progress(waiting, pool))
+                write_page(merged, describe_progress(waiting, pool))
             if not waiting:
                 break
             page.write_status(FIGURES, describe_progress(waiting, pool))
             pool.wait()
     finally:
-        page.write(merged, FIGURES)
+        write_page(merged)
+
+
+def write_page(merged, running=None):
+    """Write the page; that this cannot be done is said, and ends nothing."""
+    try:
+        page.write(merged, FIGURES, running)
+    except OSError as error:
+        say(f"the page stays as it was: {error}")
 
 
 def describe_progress(waiting, pool):
@@ -896,9 +940,19 @@ def write_results(merged):
     experiments = merged["experiments"]
     listed = {name: experiments[name] for name in EXPERIMENTS if name in experiments}
     merged["experiments"] = listed | experiments  # in their order, those of earlier runs last
-    merged["pictures"] = pictures.draw(merged, FIGURES)
+    draw_pictures(merged)
     pictures.remove_unshown(merged, FIGURES)
     results.write(merged, FIGURES / "results.json")
+
+
+def draw_pictures(merged):
+    """Draw what is new; ResultsError for a part that cannot be drawn, as after an edit by hand."""
+    try:
+        merged["pictures"], kept = pictures.draw(merged, FIGURES)
+    except pictures.PictureError as error:
+        raise results.ResultsError(str(error)) from error
+    for name, reason in kept.items():
+        say(f"{name} stays as it was: {reason}")
 
 
 def describe_work(runs):
@@ -917,7 +971,7 @@ def note_whole_run(merged, parts, pool, seconds):
     if "made" in merged and work["cached"] == work["runs"]:
         return
     merged["made"] = pool.machine(DEVICE) | {
-        "cores": os.cpu_count(),
+        "cores": CPU_COUNT,
         "workers": pool.workers,
         "seconds": seconds,
         "work_seconds": work["seconds"],
@@ -929,11 +983,12 @@ def note_whole_run(merged, parts, pool, seconds):
 
 def draw():
     """Make every picture and the page again from results.json."""
-    merged = results.read(FIGURES / "results.json")
-    merged["pictures"] = {}  # so that every one counts as not drawn
-    merged["pictures"] = pictures.draw(merged, FIGURES)
-    results.write(merged, FIGURES / "results.json")
-    page.write(merged, FIGURES)
+    with held(FIGURES):
+        merged = read_results()
+        merged["pictures"] = {}  # so that every picture counts as not drawn
+        draw_pictures(merged)
+        results.write(merged, FIGURES / "results.json")
+        write_page(merged)
 
 
 def loss_draw(model, path=None):
@@ -956,16 +1011,34 @@ def loss_draw(model, path=None):
     pictures.draw_run(curves, path)
 
 
-NO_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# Ends that were foreseen: one line says what happened.
+FORESEEN = (PoolError, results.ResultsError, ConstantError, FolderInUseError)
+
+
+def is_of_our_files(error):
+    """Whether an OSError is of a file of FIGURES or CACHE, or of a full disk."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    folders = (str(FIGURES), str(CACHE))
+    return error.errno is not None and str(error.filename).startswith(folders)
+
+
+def say_end(error):
+    """An end in one line, and whether a next start can go on from there."""
+    return " ".join([f"Error: {error}".rstrip(".") + ".", *getattr(error, "__notes__", [])])
+
 
 if __name__ == "__main__":
+    prepare_output()
     try:
         main()
-    except KeyboardInterrupt:
-        sys.exit("Stopped. Finished runs are cached: run it again to go on.")
-    except (PoolError, results.ResultsError, ConstantError) as error:
-        sys.exit(f"Error: {error}")
+    except NobodyReadsError:
+        leave_quietly()
+    except KeyboardInterrupt as stop:
+        sys.exit(" ".join(["Stopped.", *getattr(stop, "__notes__", [])]))
+    except FORESEEN as error:
+        sys.exit(say_end(error))
     except OSError as error:
-        if error.errno not in NO_DISK:
+        if not is_of_our_files(error):
             raise
-        sys.exit(f"Error: {error}. Finished runs are cached: run it again to go on.")
+        sys.exit(say_end(error))

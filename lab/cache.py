@@ -4,6 +4,9 @@ That is a function, its arguments, its code and the machine. The code is told by
 so a comment, a docstring or the formatter changes no name. It is the function's own definition,
 everything in its module that this mentions, and every module of the project that these import,
 whole. What is imported by a computed name (`importlib.import_module(name)`) is not seen.
+
+The code is the text of the files when this module was imported, whatever they say later. A process
+that executes a run says which code it has imported itself.
 """
 
 import ast
@@ -20,6 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lab.files import written_whole
+
 ROOT = Path(__file__).resolve().parent.parent
 CHECKSUM_BYTES = hashlib.sha256().digest_size
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -29,6 +34,10 @@ OWN_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lam
 
 class DamagedError(Exception):
     """A result on disk that is not as it was written."""
+
+
+class EditedError(Exception):
+    """Code that was edited after its import; the message is one line for the reader."""
 
 
 # --- The name of a run.
@@ -80,18 +89,58 @@ def hash_bytes(content):
     return hashlib.sha256(content).hexdigest()
 
 
-@functools.cache
 def hash_code(module, name):
-    """The hash of the code of the function `name` of an imported module.
+    """The hash of the code of the function `name` of an imported module."""
+    return hash_digests(digest_code(module, name))
 
-    Files are as they are at the first call: that is the code that this process executes.
-    """
-    return shared_code().hash(Path(sys.modules[module].__file__).resolve(), name)
+
+def hash_digests(digests):
+    """One hash of a dict of them."""
+    return hash_bytes(json.dumps(digests, sort_keys=True).encode())
 
 
 @functools.cache
-def shared_code():
-    """The code of this project."""
+def digest_code(module, name):
+    """{file: digest} of the code that the function `name` of an imported module may reach.
+
+    Two processes that imported the same code have the same.
+    """
+    return CODE.digest(Path(sys.modules[module].__file__).resolve(), name)
+
+
+def check_unedited(function):
+    """Raise EditedError where the code of `function` on disk is not the code imported here.
+
+    New processes would import the code on disk.
+    """
+    imported = digest_code(function.__module__, function.__qualname__)
+    path = Path(sys.modules[function.__module__].__file__).resolve()
+    try:
+        on_disk = read_code().digest(path, function.__qualname__)
+    except SyntaxError as error:
+        raise EditedError(say_edited(Path(error.filename).name)) from None
+    except TypeError:  # the function is gone
+        raise EditedError(say_edited(path.name)) from None
+    if on_disk != imported:
+        raise EditedError(say_edited(name_differing(on_disk, imported)))
+
+
+def name_differing(digests, others):
+    """The files whose code differs in two results of `digest_code`, in words."""
+    files = [file for file in digests | others if digests.get(file) != others.get(file)]
+    return ", ".join(sorted({file.partition(":")[0] for file in files}))
+
+
+def say_edited(files):
+    """One line on files that were edited after their import."""
+    return (
+        f"{files} was edited after this process imported it: start again "
+        "(in a notebook, restart the kernel)"
+    )
+
+
+def read_code():
+    """The code of this project, as its files are now."""
     entries = [Path(entry or ".").resolve() for entry in sys.path]
     return Code(ROOT, [entry for entry in entries if is_in_project(entry, ROOT)])
 
@@ -117,7 +166,7 @@ def list_modules(root):
 
 
 class Code:
-    """The modules of a project, each file read once.
+    """The modules of a project, all files read when it is made.
 
     `root` is the project's folder. Modules are looked for in `folders`, in this order, and last in
     `root`.
@@ -126,12 +175,24 @@ class Code:
     def __init__(self, root, folders=()):
         self.root = root
         self.folders = [*folders, root]
+        self.sources = {}
+        for path in list_modules(root):
+            with contextlib.suppress(OSError):
+                self.sources[path] = path.read_bytes()
         self.trees = {}
+        self.unsure = set()  # files that were edited while they were imported
 
-    def hash(self, path, name):
-        """The hash of all code of the project that the function `name` of `path` may reach.
+    def note_edited(self):
+        """Mark the files that are not as they were read: which text was imported is not sure."""
+        for path, source in self.sources.items():
+            if not path.exists() or path.read_bytes() != source:
+                self.unsure.add(path)
 
-        Raises TypeError where it is not defined at the file's top level.
+    def digest(self, path, name):
+        """{file: digest} of all code of the project that the function `name` of `path` may reach.
+
+        The statements of `path` itself that it needs count as the file "path:name". Raises
+        TypeError where it is not defined at the file's top level.
         """
         statements = self.choose(path, name)
         reached = set()
@@ -141,11 +202,19 @@ class Code:
             for imported in self.find_imports(importing, node) - reached:
                 reached.add(imported)
                 pending.append((imported, self.read(imported)))
-        modules = {}
-        for module in sorted(reached):
-            modules[module.relative_to(self.root).as_posix()] = ast.dump(self.read(module))
-        own = [ast.dump(statement) for statement in statements]
-        return hash_bytes(json.dumps([own, modules]).encode())
+        own = json.dumps([ast.dump(statement) for statement in statements])
+        digests = {f"{self.place(path)}:{name}": self.digest_text(path, own)}
+        for module in reached:
+            digests[self.place(module)] = self.digest_text(module, ast.dump(self.read(module)))
+        return digests
+
+    def digest_text(self, path, text):
+        """The digest of `text`, code of the file `path`; "edited" where the text is not sure."""
+        return "edited" if path in self.unsure else hash_bytes(text.encode())
+
+    def place(self, path):
+        """A file's place in the project, as text that is the same on every system."""
+        return path.relative_to(self.root).as_posix()
 
     def choose(self, path, name):
         """The top-level statements of `path` that its function `name` may need, in their order."""
@@ -164,7 +233,7 @@ class Code:
     def read(self, path):
         """The syntax tree of a file, without docstrings, its top-level imports split by name."""
         if path not in self.trees:
-            tree = ast.parse(path.read_bytes())
+            tree = ast.parse(self.sources[path], str(path))
             for node in ast.walk(tree):
                 if (
                     isinstance(node, (ast.Module, *DEFINITIONS))
@@ -186,7 +255,7 @@ class Code:
                 folders = self.folders
                 if statement.level:
                     folders = [path.parents[statement.level - 1]]
-                    files |= {file for file in [folders[0] / "__init__.py"] if file.is_file()}
+                    files |= {folders[0] / "__init__.py"} & self.sources.keys()
                 for alias in statement.names:
                     names = [statement.module, alias.name]
                     files |= self.find_module(".".join(filter(None, names)), folders)
@@ -200,7 +269,7 @@ class Code:
             for folder in folders:
                 base = folder.joinpath(*parts[:length])
                 candidates = [base / "__init__.py", base.with_name(f"{base.name}.py")]
-                existing = [path for path in candidates if path.is_file()]
+                existing = [path for path in candidates if path in self.sources]
                 if existing:
                     files.add(existing[0])
                     break
@@ -250,18 +319,11 @@ def store(path, result):
         torch.load(io.BytesIO(content), weights_only=True)
     except pickle.UnpicklingError as error:
         raise TypeError(f"a result must hold plain values and tensors only: {error}") from None
-    aside = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
-        aside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as aside, open(aside, "wb") as file:
+        file.write(hashlib.sha256(content).digest() + content)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
 
 
 def load(path):
@@ -277,3 +339,6 @@ def load(path):
     if hashlib.sha256(payload).digest() != content[:CHECKSUM_BYTES]:
         raise DamagedError(f"a cached run is damaged and is made again: {path.name}")
     return torch.load(io.BytesIO(payload), weights_only=True)
+
+
+CODE = read_code()  # that this process imports

@@ -5,6 +5,7 @@
 """
 
 import collections
+import contextlib
 import html
 import re
 import statistics
@@ -34,7 +35,7 @@ PARTS = (
     "proof",
     "gpu",
 )
-MACHINE = ("python", "torch", "numpy", "device", "workers")
+MACHINE = ("python", "torch", "numpy", "device", "variables", "workers")
 RELOAD = 5  # seconds
 STATUS = re.compile("<!-- running -->.*?<!-- end -->", re.DOTALL)
 HTML = """<!DOCTYPE html>
@@ -72,10 +73,10 @@ def write_status(folder, running):
     """Write only what index.html says of the run: much cheaper than the whole page.
 
     `running` has the "names" of what still runs, the "share" done and the time, "at"; None where
-    nothing runs. Where there is no index.html nothing happens.
+    nothing runs. Where there is no index.html, or it cannot be replaced now, nothing happens.
     """
     path = folder / "index.html"
-    if path.exists():
+    with contextlib.suppress(OSError):
         page = path.read_text(encoding="utf-8")
         replace(path, STATUS.sub(lambda _: say_running(running), page, count=1))
 

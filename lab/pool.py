@@ -23,6 +23,7 @@ import os
 import pickle
 import platform
 import queue
+import re
 import signal
 import statistics
 import sys
@@ -39,11 +40,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.backends.cpu import get_cpu_capability
-from tqdm import tqdm
 
 from lab import cache
+from lab.console import Bar, say
 
-BAR = "{percentage:3.0f}% |{bar}| {elapsed} elapsed, {remaining} left"
+# Environment variables that choose how PyTorch and NumPy compute, so that numbers may differ.
+CHOOSES_NUMBERS = re.compile(
+    "ATEN_CPU_CAPABILITY|MKL_CBWR|MKL_ENABLE_INSTRUCTIONS|MKL_DEBUG_CPU_TYPE|ONEDNN_.*|DNNL_.*|"
+    "OPENBLAS_CORETYPE|NPY_DISABLE_CPU_FEATURES|NVIDIA_TF32_OVERRIDE|"
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE|CUBLAS_WORKSPACE_CONFIG"
+)
+MOST_ON_WINDOWS = 61  # worker processes: more cannot be waited for there
 ARCHIVE = "project-"  # how the names of archives of the project begin
 
 
@@ -93,15 +100,23 @@ class Derivation:
 def open_pool(cache, workers, scheduler=None):
     """A `Pool` of `workers` processes, or of the Dask cluster at the address `scheduler`.
 
-    `cache` is the folder (a Path) of finished runs. Left by an exception, the pool kills its
-    processes at once. Raises PoolError where the cluster is not there or its workers differ.
+    With 0 workers the runs are executed in this process, one after the other. `cache` is the folder
+    (a Path) of finished runs. Left by an exception, the pool kills its processes at once, and a
+    note of the exception says whether finished runs are cached. Raises PoolError where the cluster
+    is not there or its workers differ.
     """
-    workplace = Cluster(scheduler) if scheduler else Processes(workers)
+    if scheduler:
+        workplace = Cluster(scheduler)
+    elif workers:
+        workplace = Processes(workers if os.name != "nt" else min(workers, MOST_ON_WINDOWS))
+    else:
+        workplace = ThisProcess()
     pool = Pool(cache, workplace)
     try:
         yield pool
-    except BaseException:
+    except BaseException as error:
         workplace.kill()
+        error.add_note(pool.say_cached())
         raise
     else:
         pool.count_unstored()
@@ -128,6 +143,7 @@ class Pool:
         self.ready = []  # a heap of (number, job)
         self.executing = {}  # the executor's future: job
         self.has_ended = False  # whether a run ended since the last wait
+        self.unedited = set()  # functions whose code on disk is the code of this process
         self.unstored = 0
         self.bar = None  # shown from the first run that is executed
 
@@ -140,8 +156,10 @@ class Pool:
         are none). `say(result)` returns what is printed when the run was executed, or None; nothing
         is printed of a cached one, which is done when this returns. A run that equals an earlier
         one is the earlier one, or, where this is known only later, gets its result. Raises
-        TypeError for arguments that cannot name a cached result.
+        TypeError for arguments that cannot name a cached result, and PoolError for a function whose
+        code was edited after its import.
         """
+        self.check_unedited(function)
         to_come = (function, identify(arguments), device)
         if to_come in self.pending:
             return self.pending[to_come][0]
@@ -198,7 +216,7 @@ class Pool:
 
     def print(self, text):
         """Print a line without disturbing the bar."""
-        tqdm.write(text)
+        say(text)
 
     def machine(self, device):
         """What decides a run's numbers beside arguments and code, on the machine that executes it.
@@ -228,7 +246,23 @@ class Pool:
         done = sum(job.run.seconds * job.share for job in self.jobs.values())
         return done / self.total if self.total else 1.0
 
+    def say_cached(self):
+        """Whether a next start can go on from here, in words."""
+        if self.unstored:
+            return "Not all finished runs could be cached."
+        return "Finished runs are cached: run it again to go on."
+
     # What follows is the pool's own.
+
+    def check_unedited(self, function):
+        """Raise PoolError if new processes would import other code of `function` than this one."""
+        if function in self.unedited:
+            return
+        try:
+            cache.check_unedited(function)
+        except cache.EditedError as error:
+            raise PoolError(str(error)) from None
+        self.unedited.add(function)
 
     def admit(self, job):
         """Take in a job whose arguments are done; returns its run, or the earlier one it equals."""
@@ -309,11 +343,9 @@ class Pool:
     def show_share(self):
         """Move the bar; there is none before a run is executed."""
         if self.bar is None and self.executing:
-            self.bar = tqdm(total=self.total, bar_format=BAR, smoothing=0, dynamic_ncols=True)
+            self.bar = Bar()
         if self.bar is not None:
-            self.bar.total = self.total
-            self.bar.n = self.share * self.total
-            self.bar.refresh()
+            self.bar.show(self.share)
 
 
 def is_result(future):
@@ -375,16 +407,23 @@ def copy_outcome(run, earlier):
 def machine(device):
     """What decides a run's numbers here beside its arguments and code, as `Pool.machine` says.
 
-    The kind of a GPU is its name, that of a CPU the instructions that it has.
+    The kind of a GPU is its name, the kind of a CPU the instructions that it has. `variables` are
+    the environment variables that choose how numbers are computed.
     """
     kind = f"CPU {platform.machine()} {get_cpu_capability()}"
     if torch.device(device).type == "cuda":
         kind = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "no CUDA"
+    variables = [
+        f"{name}={value}"
+        for name, value in sorted(os.environ.items())
+        if CHOOSES_NUMBERS.fullmatch(name)
+    ]
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "device": kind,
+        "variables": ", ".join(variables) or "none",
     }
 
 
@@ -395,7 +434,71 @@ def execute(function, arguments, progress):
     return result | {"seconds": time.perf_counter() - began}
 
 
+# --- This process alone.
+
+
+class ThisProcess:
+    """Executes each run as it is handed over, in this process: for `breakpoint()` and debuggers."""
+
+    name = "this process"
+
+    def machine(self, device):
+        """As `machine` says here."""
+        return machine(device)
+
+    def get_limit(self):
+        """How many runs to hand over at a time."""
+        return 1
+
+    def submit(self, job):
+        """Execute a job; returns a future that is done."""
+
+        def progress(share, line):
+            job.share = max(share, job.share)
+            if line is not None and job.on_line is not None:
+                job.on_line(line)
+
+        future = futures.Future()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            future.set_result(execute(job.function, job.arguments, progress))
+        except Exception as error:
+            future.set_exception(error)
+        finally:
+            torch.set_num_threads(threads)
+        return future
+
+    def read_news(self, ended):
+        """Nothing: a run has told all when it is handed over."""
+        return []
+
+    def get_result(self, future):
+        """The result of a run; raises its error."""
+        return future.result()
+
+    def kill(self):
+        """Nothing: there are no other processes."""
+
+    def close(self):
+        """Nothing."""
+
+
 # --- Processes of this machine.
+
+
+class OwnContext(multiprocessing.context.SpawnContext):
+    """Starts processes as "spawn" does (a forked one cannot use CUDA), and knows its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.processes = []
+
+    def Process(self, *arguments, **options):
+        """A new process."""
+        process = super().Process(*arguments, **options)
+        self.processes.append(process)
+        return process
 
 
 class Processes:
@@ -404,12 +507,16 @@ class Processes:
     def __init__(self, count):
         self.count = count
         self.name = "1 worker process" if count == 1 else f"{count} worker processes"
+        self.context = OwnContext()
         self.executor = None
-        self.news = None  # a queue of (number, share, line); (number, None, None) is a job's last
+        # A queue of (number, share, line): (number, None, None) is the last of a job, and
+        # (None, process id, None) the first of a worker.
+        self.news = None
         self.told = set()  # the numbers of jobs whose last news were read
+        self.begun = set()  # the process ids of workers that have begun
 
     def machine(self, device):
-        """What `machine` says here."""
+        """As `machine` says here."""
         return machine(device)
 
     def get_limit(self):
@@ -417,35 +524,46 @@ class Processes:
         return self.count + 1
 
     def submit(self, job):
-        """Have a job executed; returns the executor's future."""
+        """Have a job executed; returns the executor's future.
+
+        Its arguments and its result travel as bytes. PyTorch would send each tensor as a file in
+        shared memory, which stays open as long as the tensor is kept: a thousand are too many.
+        """
         if self.executor is None:
             self.start()
+        code = cache.digest_code(job.function.__module__, job.function.__qualname__)
+        packed = pickle.dumps((job.function, job.arguments))
         try:
-            with ctrl_c_held():  # a worker that starts here leaves Ctrl-C to this process
-                return self.executor.submit(
-                    execute_in_worker, job.number, job.function, job.arguments
-                )
+            # A worker that starts here leaves Ctrl-C to this process.
+            with ctrl_c_held(), environment_set(OF_WORKERS):
+                return self.executor.submit(execute_in_worker, job.number, code, packed)
         except BrokenProcessPool:
-            raise killed_worker() from None
+            raise PoolError(self.explain_end()) from None
 
     def start(self):
         """Make the executor; the processes start with the first runs."""
-        # By default glibc gives large blocks back to the system and asks for them anew at each
-        # step: that took up to a fifth of it at 1000 and 5000 digits. Workers read this as they
-        # start.
-        os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**30))
-        os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**25))
-        context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
-        self.news = context.Queue()
-        self.executor = futures.ProcessPoolExecutor(
-            self.count, context, initializer=start_worker, initargs=(self.news,)
-        )
+        main_file = getattr(sys.modules["__main__"], "__file__", None)
+        if main_file is not None and not os.path.exists(main_file):
+            raise PoolError(
+                f"worker processes read the script again, but {main_file} is no file: save the "
+                "script as one, or set WORKERS = 0"
+            )
+        try:
+            self.news = self.context.Queue()
+            self.executor = futures.ProcessPoolExecutor(
+                self.count, self.context, initializer=start_worker, initargs=(self.news,)
+            )
+        except (OSError, ImportError) as error:
+            raise PoolError(
+                f"worker processes need semaphores in shared memory, such as /dev/shm, and there "
+                f"are none ({error}): set WORKERS = 0"
+            ) from None
 
     def read_news(self, ended):
-        """What the workers told since it was last read: (number, share, line) of their jobs.
+        """The news of the workers since the last call: (number, share, line) of their jobs.
 
-        A result may come before the news of its run. Those of the jobs with the numbers `ended` are
-        waited for.
+        A result may come before the news of its run. The news of the jobs with the numbers `ended`
+        are waited for.
         """
         while self.news is not None:
             awaited = set(ended) - self.told
@@ -453,32 +571,79 @@ class Processes:
                 number, share, line = self.news.get(timeout=5 if awaited else 0)
             except queue.Empty:
                 return
-            if share is None:
+            if number is None:
+                self.begun.add(share)
+            elif share is None:
                 self.told.add(number)
             else:
                 yield number, share, line
 
     def get_result(self, future):
-        """The result of a run that ended; raises what it raised, and PoolError if it was killed."""
+        """The result of a run that ended; raises its error, and PoolError where a worker ended."""
         try:
-            return future.result()
+            edited, packed = future.result()
         except BrokenProcessPool:
-            raise killed_worker() from None
+            raise PoolError(self.explain_end()) from None
+        if edited:
+            raise PoolError(cache.say_edited(edited))
+        return pickle.loads(packed)
+
+    def explain_end(self):
+        """What happened to the worker process that ended, in one line."""
+        for _ in self.read_news(()):
+            pass  # which workers have begun
+        self.executor.shutdown()  # it ends the other workers, by SIGTERM
+        ended = [process for process in self.context.processes if process.exitcode]
+        ended.sort(key=lambda process: process.exitcode == -signal.SIGTERM)
+        if not ended or (ended[0].pid not in self.begun and ended[0].exitcode > 0):
+            return f"a worker process could not start{self.explain_start()}"
+        code = ended[0].exitcode
+        if code > 0:
+            return f"a worker process ended itself with exit code {code} in the middle of a run"
+        signal_name = signal.Signals(-code).name
+        memory = " (out of memory?)" if signal_name == "SIGKILL" else ""
+        return f"a worker process was killed by {signal_name}{memory}"
+
+    def explain_start(self):
+        """Why worker processes could not start, as far as it is known."""
+        main_file = getattr(sys.modules["__main__"], "__file__", None)
+        if main_file is not None:
+            with contextlib.suppress(OSError), open(main_file, encoding="utf-8") as file:
+                if "__name__" not in file.read():
+                    name = os.path.basename(main_file)
+                    return f': {name} has no `if __name__ == "__main__":` above its calls'
+        return ": its error stands above"
 
     def kill(self):
         """End all worker processes at once."""
-        for process in multiprocessing.active_children():
-            process.kill()
+        for process in self.context.processes:
+            if process.is_alive():
+                process.kill()
 
     def close(self):
-        """End the worker processes when they are done with what they execute."""
+        """End the worker processes when they are done with the runs that they execute."""
         if self.executor is not None:
             self.executor.shutdown(cancel_futures=True)
 
 
-def killed_worker():
-    """The error that says so."""
-    return PoolError("a worker process was killed from outside (out of memory?)")
+# By default glibc gives large blocks back to the system and asks for them anew at each step: that
+# took up to a fifth of it at 1000 and 5000 digits. Workers read this as they start.
+OF_WORKERS = {
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+}
+
+
+@contextlib.contextmanager
+def environment_set(variables):
+    """Set environment variables for a moment; those that are there stay as they are."""
+    new = variables.keys() - os.environ.keys()
+    os.environ.update({name: variables[name] for name in new})
+    try:
+        yield
+    finally:
+        for name in new:
+            del os.environ[name]
 
 
 def start_worker(to_parent):
@@ -487,6 +652,7 @@ def start_worker(to_parent):
     news = to_parent
     torch.set_num_threads(1)
     threading.Thread(target=follow_parent, daemon=True).start()
+    tell(None, os.getpid(), None)
 
 
 def follow_parent():
@@ -495,12 +661,30 @@ def follow_parent():
     os._exit(1)
 
 
-def execute_in_worker(number, function, arguments):
-    """Execute a run in a worker process, its progress told under its number."""
+def execute_in_worker(number, code, packed):
+    """Execute a run in a worker process, its progress told under its number.
+
+    `code` is as `cache.digest_code` has it in the parent, `packed` the function and its arguments
+    as bytes. Returns (None, the result as bytes), or, where this process imported other code, (the
+    files that differ, None).
+    """
     try:
-        return execute(function, arguments, functools.partial(tell, number))
+        function, arguments = pickle.loads(packed)
+        note_edited_files()
+        here = cache.digest_code(function.__module__, function.__qualname__)
+        if here != code:
+            return cache.name_differing(here, code), None
+        return None, pickle.dumps(execute(function, arguments, functools.partial(tell, number)))
+    except SyntaxError as error:  # an edit that is not finished
+        return os.path.basename(error.filename), None
     finally:
         tell(number, None, None)
+
+
+@functools.cache
+def note_edited_files():
+    """Once, right after the imports of the first run: see whether a file was edited meanwhile."""
+    cache.CODE.note_edited()
 
 
 def tell(number, share, line):
@@ -512,24 +696,28 @@ def tell(number, share, line):
 def ctrl_c_held():
     """Hold Ctrl-C back for a moment; processes started meanwhile never get it.
 
-    That is where signals can be held. There is a handler of its own, too: where this thread holds
-    the signal, another, a library's, may take it for the whole process.
+    That is where signals can be held. There is a handler of its own, too, in the main thread, where
+    alone there can be one: while this thread holds the signal, another, a library's, may take it
+    for the whole process.
     """
     can_hold = hasattr(signal, "pthread_sigmask")
+    is_main = threading.current_thread() is threading.main_thread()
     pressed = []
 
     def note_press(*_):
         pressed.append(True)
 
-    handler = signal.signal(signal.SIGINT, note_press)
+    if is_main:
+        handler = signal.signal(signal.SIGINT, note_press)
     if can_hold:
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         if can_hold:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-        signal.signal(signal.SIGINT, handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if is_main:
+            signal.signal(signal.SIGINT, handler)
     if pressed:
         raise KeyboardInterrupt
 
@@ -544,7 +732,11 @@ class Cluster:
         import cloudpickle  # these two only where there is a cluster
         import distributed
 
-        logging.disable(logging.CRITICAL)  # what goes wrong is said in one line instead
+        # Errors are said in one line instead.
+        self.silenced = [logging.getLogger(name) for name in list_loggers(OF_DASK)]
+        self.silenced = [logger for logger in self.silenced if not logger.disabled]
+        for logger in self.silenced:
+            logger.disabled = True
         self.name = f"the cluster at {scheduler}"
         self.machines = {}  # by devices
         self.lost = (futures.CancelledError, distributed.KilledWorker)
@@ -629,8 +821,18 @@ class Cluster:
         """Nothing: its processes are not ours."""
 
     def close(self):
-        """Leave the cluster; it drops what is not executed yet."""
+        """Leave the cluster; it drops the runs that are not executed yet."""
         self.client.close()
+        for logger in self.silenced:
+            logger.disabled = False
+
+
+OF_DASK = ("distributed", "tornado", "asyncio")  # the loggers of Dask and below it
+
+
+def list_loggers(libraries):
+    """The names of the loggers of some libraries."""
+    return [name for name in logging.root.manager.loggerDict if name.split(".")[0] in libraries]
 
 
 def agree(reports):
@@ -656,10 +858,10 @@ def refuse(address, report, agreed):
 
 
 def write_archive(folder):
-    """Write the project's modules into an archive in `folder`, its name told by their content."""
+    """Write the modules of this process into an archive in `folder`, named by their content."""
     sources = {}
-    for path in cache.list_modules(cache.ROOT):
-        sources[path.relative_to(cache.ROOT).as_posix()] = path.read_bytes()
+    for path, source in cache.CODE.sources.items():
+        sources[cache.CODE.place(path)] = source
     digest = cache.hash_bytes(repr(sources).encode())
     packages = {parent for name in sources for parent in Path(name).parents if parent.name}
     path = folder / f"{ARCHIVE}{digest[:16]}.zip"

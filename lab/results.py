@@ -5,6 +5,8 @@ import math
 
 from lab.files import written_whole
 
+# The kinds of the values at the top; those of the parts are seen when they are shown.
+KINDS = {"experiments": dict, "pictures": dict, "names": list}
 VERSION = 2  # of what the file holds: one more where a key is new, gone or means something else
 
 
@@ -28,6 +30,10 @@ def read(path):
         raise ResultsError(message) from None
     if not isinstance(results, dict) or not isinstance(results.get("experiments"), dict):
         raise ResultsError(f'{name} has no "experiments" by name: move or delete it')
+    for key, value in results.items():
+        kind = KINDS.get(key, int if key == "version" else (dict, list, type(None)))
+        if not isinstance(value, kind):
+            raise ResultsError(f'{name} has {value!r} as its "{key}": move or delete it')
     if results.get("version") != VERSION:
         versions = f"version {results.get('version')} of the results, not {VERSION}"
         raise ResultsError(f"{name} has {versions}, that of this script: move or delete it")

@@ -59,7 +59,7 @@ def hash_with(tmp_path):
             path = tmp_path / file
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-        return cache.Code(tmp_path).hash(tmp_path / "run.py", name)
+        return cache.hash_digests(cache.Code(tmp_path).digest(tmp_path / "run.py", name))
 
     return hash_files
 
@@ -117,6 +117,30 @@ def test_what_makes_no_difference(hash_with, changes):
 )
 def test_what_makes_a_difference(hash_with, changes):
     assert hash_with(changes) != hash_with({})
+
+
+def test_files_that_differ_are_named(tmp_path):
+    for file, text in FILES.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    before = cache.Code(tmp_path)
+    (tmp_path / "package" / "named.py").write_text("used_name = 9\n")
+    (tmp_path / "run.py").write_text(RUN.replace("RATE = 0.5", "RATE = 0.25"))
+    after = cache.Code(tmp_path)
+    digests = [code.digest(tmp_path / "run.py", "train") for code in (before, after)]
+    assert cache.name_differing(*digests) == "package/named.py, run.py"
+    again = cache.Code(tmp_path).digest(tmp_path / "run.py", "train")
+    assert again == digests[1] and cache.name_differing(again, digests[1]) == ""
+
+
+def test_the_code_is_that_of_the_files_when_they_were_read(tmp_path):
+    (tmp_path / "run.py").write_text("def train(progress):\n    return {}\n")
+    code = cache.Code(tmp_path)
+    before = cache.Code(tmp_path).digest(tmp_path / "run.py", "train")
+    (tmp_path / "run.py").write_text("def train(progress):\n    return {'edited': 1}\n")
+    assert code.digest(tmp_path / "run.py", "train") == before
+    code.note_edited()  # as a worker does after its imports: which text was imported is not sure
+    assert code.digest(tmp_path / "run.py", "train") != before
 
 
 def test_each_function_has_its_own_code(hash_with):

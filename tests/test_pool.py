@@ -1,5 +1,6 @@
 """Runs: their order, what they wait for, progress, errors; jobs that are interrupted; a cluster."""
 
+import contextlib
 import json
 import multiprocessing
 import operator
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent import futures
 from pathlib import Path
@@ -19,6 +21,11 @@ import torch
 from lab import cache
 from lab import pool as pools
 from lab.pool import Pool, PoolError, open_pool
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 # --- Without processes: a workplace that executes a run when it is handed over.
 
@@ -171,8 +178,6 @@ def test_share_is_that_of_the_estimated_seconds_and_the_cached_do_not_count(inli
     assert pool.share == 1 / 4
     finish(pool)
     assert pool.share == 1.0
-    assert (pool.bar.n, pool.bar.total) == (4, 4)
-    pool.bar.close()
     again = inline()
     again.submit(add, 1, 1, title="one", seconds=1)
     again.submit(add, 7, 7, title="new", seconds=2)
@@ -262,7 +267,7 @@ def test_worker_processes_start_when_needed_and_tell_their_progress(tmp_path, ca
         pool.submit(sleep, 1000, title="", seconds=1000)
         pool.wait()
         multiprocessing.active_children()[-1].kill()
-        with pytest.raises(PoolError, match="a worker process was killed from outside"):
+        with pytest.raises(PoolError, match="a worker process was killed by SIGKILL"):
             finish(pool)
     assert not multiprocessing.active_children()
     with open_pool(tmp_path, workers=1) as pool:
@@ -270,6 +275,93 @@ def test_worker_processes_start_when_needed_and_tell_their_progress(tmp_path, ca
         assert pool.submit(report_process, 0, title="", seconds=1).cached
         finish(pool)
         assert not multiprocessing.active_children()
+
+
+def make_tensors(number, tensors, progress):
+    return {str(place): tensors[0] + number for place in range(8)}
+
+
+@pytest.mark.skipif(resource is None, reason="no limit of open files here")
+def test_tensors_keep_no_files_open(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with open_pool(tmp_path, workers=2) as pool:
+            tensors = [torch.ones(3)] * 4
+            runs = [
+                pool.submit(make_tensors, number, tensors, title="", seconds=1)
+                for number in range(260)
+            ]
+            finish(pool)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [run.result()["7"].tolist() for run in runs] == [[1.0 + n] * 3 for n in range(260)]
+
+
+def test_no_worker_is_this_process(tmp_path):
+    lines = []
+    threads = torch.get_num_threads()
+    with open_pool(tmp_path, workers=0) as pool:
+        assert pool.workers == "this process"
+        run = pool.submit(report_process, 0, title="", seconds=1, on_line=lines.append)
+        finish(pool)
+        assert run.result()["pid"] == os.getpid() and run.result()["threads"] == 1
+        assert lines == [f"part {part}" for part in range(4)]
+        pool.submit(divide, 1, 0, title="", seconds=1)
+        with pytest.raises(ZeroDivisionError):
+            finish(pool)
+    assert torch.get_num_threads() == threads
+
+
+def leave(code, progress):
+    os._exit(code)
+
+
+def test_a_worker_that_ends_itself_is_told_from_one_that_is_killed(tmp_path):
+    with open_pool(tmp_path, workers=1) as pool:
+        pool.submit(leave, 3, title="", seconds=1)
+        with pytest.raises(PoolError, match="ended itself with exit code 3 in the middle of a run"):
+            finish(pool)
+
+
+def test_the_pool_touches_nothing_but_its_own(tmp_path):
+    bystander = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(1000,))
+    bystander.start()
+    before = dict(os.environ)
+    ended = []
+
+    def work():
+        with contextlib.suppress(ZeroDivisionError), open_pool(tmp_path, workers=1) as pool:
+            pool.submit(divide, 1, 2, title="", seconds=1)
+            finish(pool)
+            pool.submit(divide, 1, 0, title="", seconds=1)
+            finish(pool)
+        ended.append(pool)
+
+    handler = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(60)
+    try:
+        assert ended, "it works in a thread"
+        assert bystander.is_alive() and multiprocessing.active_children() == [bystander]
+        assert os.environ == before and signal.getsignal(signal.SIGINT) is handler
+    finally:
+        bystander.kill()
+        bystander.join()
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_DEFAULT_FPMATH_MODE"],
+)
+def test_a_variable_that_decides_numbers_is_part_of_the_name(variable, monkeypatch):
+    monkeypatch.delenv(variable, raising=False)
+    before = cache.name_run(divide, (1, 2), pools.machine("cpu"))
+    monkeypatch.setenv("HOME", "elsewhere")
+    assert cache.name_run(divide, (1, 2), pools.machine("cpu")) == before
+    monkeypatch.setenv(variable, "default")
+    assert cache.name_run(divide, (1, 2), pools.machine("cpu")) != before
 
 
 # --- Jobs: scripts with a copy of the two modules, and a module and a package of their own.
@@ -318,6 +410,7 @@ if __name__ == "__main__":
             for seed in range(8):
                 about = {"title": f"draw {seed}", "seconds": seconds, "say": say}
                 runs.append(pool.submit(calls.draw, seed, seconds, **about))
+            # EDIT
             numbers = [pool.derive(operator.itemgetter("numbers"), run) for run in runs]
             total = pool.submit(calls.add, numbers, title="add", seconds=0.1)
             while not total.done():
@@ -343,7 +436,7 @@ def write_job(folder, seconds=0.2, workers=2, scheduler=None):
     """Write a job of eight draws and their sum into `folder`; returns the command to start it."""
     for path in ("lab", "parts"):
         (folder / path).mkdir(parents=True, exist_ok=True)
-    for module in ("pool.py", "cache.py"):
+    for module in ("__init__.py", "pool.py", "cache.py", "console.py", "files.py"):
         (folder / "lab" / module).write_text((cache.ROOT / "lab" / module).read_text())
     (folder / "calls.py").write_text(CALLS)
     (folder / "parts" / "inner.py").write_text(INNER)
@@ -398,9 +491,10 @@ def are_gone(pids):
     return True
 
 
-def drop_bar(errors):
-    """What a job wrote to its stderr beside the bar."""
-    return re.sub("[^\\n]*\\r|[^\\n]*left", "", errors).strip()
+def strip_errors(errors):
+    """What a job wrote to its stderr: there is no bar where that is no terminal."""
+    assert "elapsed" not in errors
+    return errors.strip()
 
 
 @pytest.fixture(scope="module")
@@ -433,6 +527,57 @@ def test_killed_and_started_again_with_another_number_of_workers(tmp_path, unint
     assert results["numbers"] == uninterrupted[0]["numbers"]
 
 
+def run_job(folder, job=JOB, **options):
+    """Run a job that fails: its error lines, and how many runs it cached."""
+    command = write_job(folder, **options)
+    (folder / "job.py").write_text(job)
+    ended = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ended.returncode == 1
+    return ended.stderr.strip().splitlines(), len(list_cached(folder))
+
+
+@pytest.mark.parametrize("text", [INNER.replace("SCALE = 1", "SCALE = 3"), "SCALE = ("])
+@pytest.mark.parametrize("place", ["            # EDIT", "            runs = []"])
+def test_code_that_was_edited_meanwhile_is_named_and_nothing_cached(tmp_path, text, place):
+    edit = f"            Path('parts/inner.py').write_text({text!r})\n"
+    lines, cached = run_job(tmp_path, JOB.replace(place, edit + place))
+    assert cached == 0
+    if text == "SCALE = (" and "EDIT" in place:  # workers cannot even start
+        assert lines[-1] == "Error: a worker process could not start: its error stands above"
+        assert any("SyntaxError" in line for line in lines)
+        return
+    (line,) = lines
+    assert line.startswith("Error: ") and "inner.py was edited after this process" in line
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    job = JOB.replace('if __name__ == "__main__":', "if True:")
+    lines, cached = run_job(tmp_path, job)
+    assert lines[-1] == (
+        "Error: a worker process could not start: job.py has no "
+        '`if __name__ == "__main__":` above its calls'
+    )
+    assert cached == 0
+
+
+def test_a_script_that_is_no_file_is_told_so(tmp_path):
+    command = write_job(tmp_path)
+    with open(tmp_path / "job.py") as script:
+        ended = subprocess.run(
+            [sys.executable, "-", *command[2:]],
+            stdin=script,
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    (line,) = ended.stderr.strip().splitlines()
+    assert line.startswith("Error: worker processes read the script again, but <stdin> is no file")
+
+
 @needs_proc
 @pytest.mark.parametrize("early", [True, False])
 def test_ctrl_c_ends_at_once_with_one_line(tmp_path, early):
@@ -445,7 +590,7 @@ def test_ctrl_c_ends_at_once_with_one_line(tmp_path, early):
         os.kill(pid, signal.SIGINT)
     _, errors = process.communicate(timeout=15)  # far less than the runs take
     assert process.returncode == 1
-    assert drop_bar(errors) == "Stopped.", errors[-3000:]
+    assert strip_errors(errors) == "Stopped.", errors[-3000:]
     wait_for(lambda: are_gone(workers), 10)
 
 
@@ -553,7 +698,7 @@ def test_a_worker_that_differs_is_named(tmp_path, cluster, lost_job):
     cluster.kill(two_threads)
     for each in (later_errors, errors):
         assert re.fullmatch(
-            r"Error: the worker at tcp://\S+ has threads 2, but 1 is needed", drop_bar(each)
+            r"Error: the worker at tcp://\S+ has threads 2, but 1 is needed", strip_errors(each)
         ), each
 
 
@@ -577,8 +722,10 @@ def test_a_scheduler_that_goes_ends_the_job_in_one_line(tmp_path, cluster):
     cluster.kill(cluster.scheduler)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert drop_bar(errors).startswith(f"Error: the cluster at {cluster.address} is gone"), errors
-    assert len(drop_bar(errors).splitlines()) == 1, errors
+    assert strip_errors(errors).startswith(f"Error: the cluster at {cluster.address} is gone"), (
+        errors
+    )
+    assert len(strip_errors(errors).splitlines()) == 1, errors
     assert list_cached(tmp_path)
 
 

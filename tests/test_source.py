@@ -127,7 +127,7 @@ def test_a_tiny_run_of_everything(tiny, capfd):
     figures = tiny(EXPERIMENTS=tiny_experiments(), **EXACT)
     source.main()
     output = capfd.readouterr()
-    assert "Warning" not in output.err + output.out and "elapsed" in output.err
+    assert "Warning" not in output.err + output.out and "elapsed" not in output.err
     results = read_results(figures)
     page = (figures / "README.md").read_text()
 
@@ -343,7 +343,7 @@ def test_the_number_of_workers_changes_nothing(tiny, tmp_path):
         "long": compare(replace(SMALL, digitlen=300, steps=10), [0, 1]),
     }
     curves = []
-    for workers in (1, 2):
+    for workers in (0, 1, 2):
         places = {"FIGURES": tmp_path / f"figures{workers}", "CACHE": tmp_path / f".runs{workers}"}
         figures = tiny(EXPERIMENTS=experiments, WORKERS=workers, **places)
         source.main()
@@ -354,7 +354,7 @@ def test_the_number_of_workers_changes_nothing(tiny, tmp_path):
                 for experiment in described
             ]
         )
-    assert curves[0] == curves[1] and len(curves[0][0]) == 8
+    assert curves[0] == curves[1] == curves[2] and len(curves[0][0]) == 8
 
 
 def test_each_part_runs_by_itself(tiny):
@@ -394,7 +394,7 @@ def test_each_part_runs_by_itself(tiny):
         ({"LENGTHS": [100]}, r"LENGTHS must be .*, got \[100\]"),
         ({"QUESTIONS": {"elsewhere": ""}}, "QUESTIONS may name .*, got 'elsewhere'"),
         ({"EXPERIMENTS": {"x": compare(replace(SMALL, device="cuda:77"), [0])}}, "'cuda:77'"),
-        ({"WORKERS": 0}, "WORKERS .* got 0"),
+        ({"WORKERS": -1}, "WORKERS .* got -1"),
         ({"PROVEN_SEEDS": {"RNN": {0: [1]}}}, "PROVEN_SEEDS .* layers .* got 0"),
         ({"PROVEN_SEEDS": {"Turing": {1: [1]}}}, "PROVEN_SEEDS .* cell .* got 'Turing'"),
         ({"PROVEN_SEEDS": {"RNN": {1: [-1]}}}, "PROVEN_SEEDS .* seed .* got -1"),

@@ -16,27 +16,41 @@ from lab.pictures.style import STYLE
 from lab.pictures.verdicts import draw_verdicts
 from lab.pictures.worth import draw_errors, draw_little, draw_memory
 
-__all__ = ["draw", "draw_run", "remove_unshown"]
+__all__ = ["PictureError", "draw", "draw_run", "remove_unshown"]
+
+
+class PictureError(Exception):
+    """A part of the results that cannot be drawn; the message is one line for the reader."""
 
 
 def draw(results, folder):
     """Draw every picture of `results`, plain values, that `folder` does not have as it would be.
 
     Returns {name of a PNG: digest of what it shows} for `results["pictures"]`: those that the
-    script has drawn before stay in it.
+    script has drawn before stay in it; and {name: why} of those that could not be replaced now.
+    Raises PictureError for a part that cannot be drawn.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pictures = dict(results.get("pictures", {}))
+    kept = {}
     for part, draw_part in shown(results):
         name = part["picture"]
         digest = digest_of(part)
         if pictures.get(name) != digest or not (folder / name).exists():
             with matplotlib.rc_context(STYLE):
                 figure = Figure()
-                draw_part(figure, part)
-                save(figure, folder / name)
+                try:
+                    draw_part(figure, part)
+                except Exception as error:
+                    reason = f"{type(error).__name__}: {error}"
+                    raise PictureError(f"{name} cannot be drawn ({reason})") from error
+                try:
+                    save(figure, folder / name)
+                except PermissionError as error:  # on Windows somebody looks at it
+                    kept[name] = str(error)
+                    continue
             pictures[name] = digest
-    return pictures
+    return pictures, kept
 
 
 def remove_unshown(results, folder):

@@ -1,0 +1,1 @@
+"""How the runs are executed, cached, judged and shown."""
