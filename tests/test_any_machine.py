@@ -194,7 +194,7 @@ def test_results_edited_in_any_way_that_json_allows(tiny):
     unedited = json.loads(path.read_text())
     draws = random.Random(0)
     refused = 0
-    for number in range(150):
+    for number in range(40):
         edited = copy.deepcopy(unedited)
         place = draws.choice(places_of(edited))
         parent = edited
@@ -213,6 +213,6 @@ def test_results_edited_in_any_way_that_json_allows(tiny):
             refused += 1
             assert "\n" not in str(error) and ("results.json" in str(error) or ".png" in str(error))
         assert json.loads(path.read_text()) == edited
-    assert 10 < refused < 140
+    assert 5 < refused < 38
     path.write_text(json.dumps(unedited))
     assert source.read_results() == unedited
