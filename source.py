@@ -20,7 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import torch
 
 import data
@@ -944,15 +943,17 @@ def loss_draw(model, path=None):
     """
     if not model.loss_history:
         raise ValueError("model has no history to draw: train it first")
-    if path is None and matplotlib.get_backend().lower() == "agg":
-        FIGURES.mkdir(parents=True, exist_ok=True)
-        path = FIGURES / "loss_draw.png"
-        print(f"No screen: see {path}")
     curves = {
         "loss": model.loss_history,
         "accuracy": model.accuracy,
         "steps": model.evaluated_at,
     }
+    if path is None:
+        if pictures.show_run(curves):
+            return
+        FIGURES.mkdir(parents=True, exist_ok=True)
+        path = FIGURES / "loss_draw.png"
+        print(f"No screen: see {path}")
     pictures.draw_run(curves, path)
 
 
