@@ -23,7 +23,6 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # `python -P` leaves this folder out
 
-import matplotlib
 import torch
 from dask.system import CPU_COUNT
 
@@ -999,15 +998,17 @@ def loss_draw(model, path=None):
     """
     if not model.loss_history:
         raise ValueError("model has no history to draw: train it first")
-    if path is None and matplotlib.get_backend().lower() == "agg":
-        FIGURES.mkdir(parents=True, exist_ok=True)
-        path = FIGURES / "loss_draw.png"
-        print(f"No screen: see {path}")
     curves = {
         "loss": model.loss_history,
         "accuracy": model.accuracy,
         "steps": model.evaluated_at,
     }
+    if path is None:
+        if pictures.show_run(curves):
+            return
+        FIGURES.mkdir(parents=True, exist_ok=True)
+        path = FIGURES / "loss_draw.png"
+        print(f"No screen: see {path}")
     pictures.draw_run(curves, path)
 
 

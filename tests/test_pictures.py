@@ -1,16 +1,23 @@
 """What is drawn and what is taken away, against counts by hand."""
 
+import copy
+import json
+import os
 import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import sample
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from lab import pictures
-from lab.pictures import exact, experiments, style
+from lab.pictures import backend, exact, experiments, fonts, style
 from lab.pictures.verdicts import draw_verdicts
 
 
@@ -23,8 +30,8 @@ def of_run(accuracy, error=None):
 
 def drawing(function, part):
     """The figure that `function` draws of `part`, as `pictures.draw` would have it."""
-    with pictures.matplotlib.rc_context(style.STYLE):
-        figure = Figure()
+    with style.plain_style():
+        figure = style.new_figure()
         function(figure, part)
         figure.draw_without_rendering()
     return figure
@@ -465,15 +472,250 @@ def test_no_text_leaves_the_frame_and_no_two_overlap():
                 assert text == other or not box.overlaps(other_box), (text, other)
 
 
-def test_a_run_of_ones_own_is_saved_and_its_steps_count_from_0(tmp_path, monkeypatch):
-    closed = []
-    monkeypatch.setattr(experiments.pyplot, "close", closed.append)
-    curves = {"loss": [2.0, 1.0, 0.5], "steps": [0, 2], "accuracy": [0.0, 1.0]}
-    pictures.draw_run(curves, tmp_path / "run.png")
+CURVES = {"loss": [2.0, 1.0, 0.5], "steps": [0, 2], "accuracy": [0.0, 1.0]}
+
+
+def test_a_run_of_ones_own_is_saved_and_its_steps_count_from_0(tmp_path):
+    pictures.draw_run(CURVES, tmp_path / "run.png")
     assert png_size(tmp_path / "run.png") == (1500, 600)
-    monkeypatch.undo()
-    (figure,) = closed
+    figure = Figure()
+    experiments.plot_run(figure, CURVES)
     loss, accuracy = figure.axes
     assert points_of(loss) == [[0, 2.0], [1, 1.0], [2, 0.5]]
     assert points_of(accuracy) == [[0, 0.0], [2, 1.0]]
-    experiments.pyplot.close(figure)
+
+
+# --- The reader's environment, and text that is not plain.
+
+HOSTILE = """
+backend: nonsense
+text.usetex: True
+text.parse_math: False
+text.antialiased: False
+lines.linewidth: 9
+font.family: serif
+font.size: 30
+axes.prop_cycle: cycler('color', ['ff0000'])
+axes.formatter.use_mathtext: True
+savefig.dpi: 30
+savefig.format: pdf
+savefig.bbox: tight
+figure.constrained_layout.use: True
+figure.facecolor: red
+path.sketch: 3, 100, 2
+no.such.key: 1
+"""
+DRAW = """
+import json, sys
+from pathlib import Path
+from lab import pictures
+
+results, curves = json.load(sys.stdin)
+pictures.draw(results, Path(sys.argv[1]))
+pictures.draw_run(curves, Path(sys.argv[1], "run.png"))
+print(pictures.show_run(curves))
+"""
+
+
+def test_the_readers_environment_changes_no_picture_and_is_silent(drawn, tmp_path):
+    results, folder = drawn
+    part = {name: results[name] for name in ("stress", "gpu", "errors")}
+    part["experiments"] = {"rnn-layers": results["experiments"]["rnn-layers"]}
+    (tmp_path / "matplotlibrc").write_text(HOSTILE)
+    (tmp_path / "home").write_text("a file, so nothing can be written below it")
+    environment = os.environ | {
+        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+        "MPLBACKEND": "module://no_such_notebook.backend_inline",
+        "MPLCONFIGDIR": str(tmp_path / "home" / "settings"),
+        "PYTHONPATH": str(Path(pictures.__file__).parents[2]),
+    }
+    process = subprocess.run(
+        [sys.executable, "-c", DRAW, str(tmp_path / "drawn")],
+        input=json.dumps([part, CURVES]),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "False\n", "")
+    pictures.draw_run(CURVES, tmp_path / "run.png")
+    names = {path.name for path in (tmp_path / "drawn").iterdir()}
+    assert len(names) == 5
+    for name in names - {"run.png"}:
+        assert (tmp_path / "drawn" / name).read_bytes() == (folder / name).read_bytes(), name
+    content = (tmp_path / "drawn" / "run.png").read_bytes()
+    assert content == (tmp_path / "run.png").read_bytes()
+
+
+def test_drawing_leaves_the_readers_settings_as_they_are(tmp_path):
+    with matplotlib.rc_context({"lines.linewidth": 9, "interactive": True}):
+        before = dict(matplotlib.rcParams)
+        with style.plain_style():
+            assert matplotlib.rcParams["lines.linewidth"] == 1.5  # matplotlib's own
+            assert matplotlib.is_interactive()
+        assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("name", ["agg", "svg", "module://matplotlib_inline.backend_inline"])
+def test_without_a_screen_there_is_no_window(name, monkeypatch):
+    monkeypatch.setattr(matplotlib, "get_backend", lambda: name)
+    assert backend.open_window() is None
+    assert pictures.show_run(CURVES) is False
+
+
+# Between two dollars matplotlib reads a formula, and it takes a backslash before one away.
+ODD_TEXTS = ["costs $5 and $6", "a_$b$", r"\$", r"\\$5", r"$\frac$", "$$", "100%", "{x} _^ #&~"]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_an_escaped_text_is_drawn_as_it_stands(text):
+    images = []
+    with style.plain_style():
+        for shown_text, changes in ((style.escape(text), {}), (text, {"parse_math": False})):
+            figure = style.new_figure(figsize=(3, 1))
+            figure.text(0.1, 0.4, shown_text, **changes)
+            figure.canvas.draw()
+            images.append(np.array(figure.canvas.buffer_rgba()))
+    assert images[0].min() < 255
+    assert np.array_equal(*images)
+    assert style.unescape(style.escape(text)) == text
+
+
+def replace_texts(value, names, text):
+    """Plain values with `text` before the value of each of the keys `names`."""
+    if isinstance(value, dict):
+        return {
+            key: text + inner if key in names and inner else replace_texts(inner, names, text)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [replace_texts(inner, names, text) for inner in value]
+    return value
+
+
+@pytest.fixture
+def shown_texts(monkeypatch):
+    """A function: {picture: all its texts} of results, nothing saved."""
+    texts = {}
+
+    def keep(figure, path):
+        texts[path.name] = words_of(figure)
+
+    def draw(results, folder):
+        texts.clear()
+        pictures.draw(results, folder)
+        return copy.copy(texts)
+
+    monkeypatch.setattr(pictures, "save", keep)
+    return draw
+
+
+FREE = ["label", "headline", "claim", "name", "kind"]
+
+
+def test_no_picture_takes_free_text_for_a_formula_or_leaves_it_out(shown_texts, tmp_path):
+    odd = r"_$\nothing$ "
+    results = replace_texts(sample.results(), FREE, odd)
+    texts = shown_texts(results, tmp_path)
+    for picture, count in {
+        "rnn-layers.png": 5,  # headline, two titles, two rows
+        "decided.png": 2,
+        "errors.png": 1,
+        "memory.png": 2,
+        "stress.png": 2,
+        "little.png": 1,
+        "proof.png": 5,
+        "gpu.png": 1,
+    }.items():
+        words = "\n".join(texts[picture])
+        assert words.count(style.escape(r"$\nothing$")) >= count, picture
+        assert r"$\nothing$" not in words
+
+
+def test_long_words_are_broken_between_whole_dollars():
+    with style.plain_style():
+        figure = style.new_figure()
+        for count in (50, 51, 52, 53):
+            wrapped = style.wrap_text(figure, style.escape("$" * count), 1)
+            assert "\n" in wrapped
+            assert set(wrapped.replace(r"\$", "").replace("\n", "")) <= set(" .")
+
+
+CHINESE = "\u5b66\u4e60"
+
+
+def list_fonts(*paths):
+    """A list of fonts as matplotlib has it, of these files alone."""
+    manager = copy.copy(font_manager.fontManager)
+    manager.ttflist = []
+    for path in paths:
+        manager.addfont(path)
+    return manager
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A function that makes this machine one with the fonts of these files, most not yet listed."""
+
+    def have(listed, installed):
+        monkeypatch.setattr(font_manager, "fontManager", list_fonts(*listed))
+        monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [*listed, *installed])
+        fonts.find_fonts.cache_clear()
+        fonts.add_new_fonts.cache_clear()
+
+    yield have
+    fonts.find_fonts.cache_clear()
+    fonts.add_new_fonts.cache_clear()
+
+
+def own_font(name):
+    """A file of one of the fonts that come with matplotlib."""
+    return str(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{name}.ttf"))
+
+
+def test_fonts_are_chosen_for_the_characters_that_matplotlibs_own_lacks(
+    machine, monkeypatch, tmp_path
+):
+    # A stand-in for a font with Chinese: STIXGeneral has a letter that DejaVu Sans lacks.
+    others = set(map(chr, fonts.FT2Font(own_font("STIXGeneral")).get_charmap()))
+    (letter, *_) = sorted(others - fonts.own_characters())
+    monkeypatch.setattr(fonts, "FAMILIES", ["Absent", "cmr10", "STIXGeneral"])
+    broken = tmp_path / "broken.ttf"
+    broken.write_text("no font")
+    machine([own_font("DejaVuSans"), own_font("cmr10")], [str(broken), own_font("STIXGeneral")])
+    assert fonts.choose_fonts("plain text, 5 \u00d7 5\n") == ["DejaVu Sans"]
+    assert fonts.choose_fonts(f"plain {letter}") == ["DejaVu Sans", "STIXGeneral"]  # a new one
+    machine([own_font("DejaVuSans")], [])
+    assert fonts.choose_fonts(f"plain {letter}") == ["DejaVu Sans"]
+
+
+def test_a_picture_with_boxes_is_drawn_again_once_there_is_a_font(tmp_path, monkeypatch, recwarn):
+    results = {"experiments": {"own": sample.experiment("own", headline=CHINESE)}}
+    results["experiments"]["plain"] = sample.experiment("plain")
+    families = {}
+    monkeypatch.setattr(fonts, "find_fonts", lambda characters: families.get(characters, []))
+    without = pictures.draw(results, tmp_path)
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+    families[frozenset(CHINESE)] = ["DejaVu Serif"]
+    with_one = pictures.draw(results | {"pictures": without}, tmp_path)
+    assert with_one["own.png"] != without["own.png"]
+    assert with_one["plain.png"] == without["plain.png"]
+
+
+def test_chinese_is_drawn_with_a_font_of_this_machine(caplog, recwarn):
+    families = fonts.choose_fonts(CHINESE)
+    if families == ["DejaVu Sans"]:
+        pytest.skip("no font with Chinese characters")
+    images = {}
+    for text in CHINESE:
+        for name in (families, ["DejaVu Sans"]):
+            with style.plain_style(CHINESE):
+                figure = style.new_figure(figsize=(1, 1))
+                figure.text(0.3, 0.3, text, size=30, family=name, weight="bold")
+                figure.canvas.draw()
+            images[text, len(name)] = figure.canvas.buffer_rgba().tobytes()
+    assert not caplog.records
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+    ours = {images[text, len(families)] for text in CHINESE}
+    boxes = {images[text, 1] for text in CHINESE}
+    assert len(ours) == 2 and len(boxes) == 1  # all boxes of Chinese characters look alike

@@ -9,6 +9,7 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import sample
@@ -514,7 +515,7 @@ def test_loss_draw_shows_or_saves_where_there_is_no_screen(tiny, monkeypatch, ca
     assert png_size(figures / "loss_draw.png")[0] >= 1300
     assert str(figures / "loss_draw.png") in capsys.readouterr().out
     shown = []
-    monkeypatch.setattr(source.matplotlib, "get_backend", lambda: "TkAgg")
+    monkeypatch.setattr(matplotlib, "get_backend", lambda: "TkAgg")
     monkeypatch.setattr(pyplot, "show", lambda: shown.append(pyplot.gcf()))
     loss_draw(model)
     loss, accuracy = shown[0].axes

@@ -6,17 +6,15 @@ import hashlib
 import json
 from pathlib import Path
 
-import matplotlib
-from matplotlib.figure import Figure
-
 from lab.files import written_whole
+from lab.pictures.backend import matplotlib  # before all that imports it
 from lab.pictures.exact import draw_decided, draw_gpu, draw_proof, draw_stress
-from lab.pictures.experiments import draw_experiment, draw_run
-from lab.pictures.style import STYLE
+from lab.pictures.experiments import draw_experiment, draw_run, show_run
+from lab.pictures.style import choose_fonts, escape, new_figure, plain_style
 from lab.pictures.verdicts import draw_verdicts
 from lab.pictures.worth import draw_errors, draw_little, draw_memory
 
-__all__ = ["PictureError", "draw", "draw_run", "remove_unshown"]
+__all__ = ["PictureError", "draw", "draw_run", "remove_unshown", "show_run"]
 
 
 class PictureError(Exception):
@@ -37,20 +35,25 @@ def draw(results, folder):
         name = part["picture"]
         digest = digest_of(part)
         if pictures.get(name) != digest or not (folder / name).exists():
-            with matplotlib.rc_context(STYLE):
-                figure = Figure()
-                try:
-                    draw_part(figure, part)
-                except Exception as error:
-                    reason = f"{type(error).__name__}: {error}"
-                    raise PictureError(f"{name} cannot be drawn ({reason})") from error
-                try:
-                    save(figure, folder / name)
-                except PermissionError as error:  # on Windows somebody looks at it
-                    kept[name] = str(error)
-                    continue
+            try:
+                save_picture(part, draw_part, folder / name)
+            except PermissionError as error:  # on Windows somebody looks at it
+                kept[name] = str(error)
+                continue
             pictures[name] = digest
     return pictures, kept
+
+
+def save_picture(part, draw_part, path):
+    """Draw a part of the results into the file `path`; PictureError where it cannot be drawn."""
+    with plain_style(text_of(part)):
+        figure = new_figure()
+        try:
+            draw_part(figure, prepare(part))
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise PictureError(f"{path.name} cannot be drawn ({reason})") from error
+        save(figure, path)
 
 
 def remove_unshown(results, folder):
@@ -60,7 +63,10 @@ def remove_unshown(results, folder):
     for name in set(pictures) - names:
         # What is no plain name of a PNG was never drawn here: somebody else's file.
         if Path(name).name == name and name.endswith(".png"):
-            (folder / name).unlink(missing_ok=True)
+            try:
+                (folder / name).unlink(missing_ok=True)
+            except PermissionError:  # on Windows somebody looks at it: it goes next time
+                continue
         del pictures[name]
 
 
@@ -76,10 +82,24 @@ def shown(results):
 
 
 def digest_of(part):
-    """What a picture of `part` follows from: its values, this code, matplotlib's version."""
-    values = {name: value for name, value in part.items() if name != "made"}
-    text = json.dumps([values, code(), matplotlib.__version__])
+    """What a picture of `part` follows from: its values, fonts, this code, matplotlib's version."""
+    fonts = choose_fonts(text_of(part))
+    text = json.dumps([prepare(part), fonts, code(), matplotlib.__version__])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prepare(value):
+    """Plain values as they are drawn: texts escaped, without what only the page has."""
+    if isinstance(value, dict):
+        return {name: prepare(inner) for name, inner in value.items() if name not in ON_THE_PAGE}
+    if isinstance(value, (list, tuple)):
+        return [prepare(inner) for inner in value]
+    return escape(value) if isinstance(value, str) else value
+
+
+def text_of(part):
+    """All characters that a picture of `part` may have."""
+    return json.dumps(prepare(part), ensure_ascii=False)
 
 
 @functools.cache
@@ -102,6 +122,7 @@ def save(figure, path):
         figure.savefig(aside, format="png")
 
 
+ON_THE_PAGE = {"made", "words"}  # by which machine; a claim in the report's Chinese
 PARTS = {
     "verdicts": draw_verdicts,
     "decided": draw_decided,

@@ -12,6 +12,7 @@ from lab.pictures.style import (
     COLOURS,
     GREEN,
     RED,
+    add_legend,
     choose_colours,
 )
 
@@ -99,6 +100,7 @@ def draw_stress(figure, stress):
     figure.set_size_inches(10, 4 + 0.22 * len(stress["adders"]))
     figure.suptitle(f"Correct sums against the longest carry chain, to {chains[-1]} positions")
     axes = figure.subplots()
+    lines = []
     styles = itertools.cycle(["o-", "s-", "D-", "^--"])
     colours = choose_colours(len(stress["adders"]))
     for adder, colour, style in zip(stress["adders"], colours, styles, strict=False):
@@ -109,7 +111,7 @@ def draw_stress(figure, stress):
         low = curves.min(axis=0)
         high = curves.max(axis=0)
         axes.fill_between(chains, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.plot(chains, median, style, color=colour, clip_on=False, label=label)
+        lines += axes.plot(chains, median, style, color=colour, clip_on=False, label=label)
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xticks(chains, chains)
     axes.set(
@@ -117,7 +119,7 @@ def draw_stress(figure, stress):
         xlabel="longest carry chain in the pair (positions that a carry goes into)",
         ylabel="accuracy (whole sums correct)",
     )
-    figure.legend(loc="outside lower center")
+    add_legend(figure, lines)
 
 
 def draw_proof(figure, proof):

@@ -7,15 +7,14 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
-from matplotlib import pyplot
 from matplotlib.ticker import NullLocator
 
+from lab.pictures.backend import open_window, show_windows
 from lab.pictures.style import (
     BLUE,
     MEDIAN,
     RED,
     SMALL,
-    STYLE,
     TEXT_SIZE,
     TITLE_SIZE,
     WIDTH,
@@ -25,6 +24,8 @@ from lab.pictures.style import (
     choose_ticks,
     measure_height,
     measure_width,
+    new_figure,
+    plain_style,
     wrap_text,
 )
 
@@ -422,22 +423,37 @@ def or_never(step):
 # --- One training of one's own.
 
 
-def draw_run(curves, path=None):
-    """The curves of one training, saved as PNG to `path`, or shown where it is None.
+RUN = {"figsize": (10, 4), "dpi": 100, "layout": "constrained"}
+
+
+def draw_run(curves, path):
+    """The curves of one training, saved to `path`.
 
     `curves` has "loss", one a step from step 0 on, and "accuracy", one for each of "steps".
     """
-    with matplotlib.rc_context(STYLE):
-        figure = pyplot.figure(figsize=(10, 4), dpi=100, layout="constrained")
-        loss_axes, accuracy_axes = figure.subplots(1, 2)
-        loss_axes.plot(range(len(curves["loss"])), curves["loss"])
-        loss_axes.set(yscale="log", xlabel="training step", ylabel="loss (cross-entropy)")
-        accuracy_axes.plot(curves["steps"], curves["accuracy"])
-        accuracy_axes.set(
-            ylim=(-0.02, 1.02), xlabel="training step", ylabel="accuracy (whole sums correct)"
-        )
-        if path:
-            figure.savefig(path)
-        else:
-            pyplot.show()
-    pyplot.close(figure)
+    with plain_style():
+        figure = new_figure(**RUN)
+        plot_run(figure, curves)
+        figure.savefig(path)
+
+
+def show_run(curves):
+    """Show on the reader's screen what `draw_run` saves; False where there is no screen."""
+    with plain_style():
+        figure = open_window(**RUN)
+        if figure is None:
+            return False
+        plot_run(figure, curves)
+        show_windows()
+    return True
+
+
+def plot_run(figure, curves):
+    """Loss and accuracy against step."""
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    loss_axes.plot(range(len(curves["loss"])), curves["loss"])
+    loss_axes.set(yscale="log", xlabel="training step", ylabel="loss (cross-entropy)")
+    accuracy_axes.plot(curves["steps"], curves["accuracy"])
+    accuracy_axes.set(
+        ylim=(-0.02, 1.02), xlabel="training step", ylabel="accuracy (whole sums correct)"
+    )

@@ -1,11 +1,18 @@
 """What the pictures have in common: colours, sizes, text and ticks."""
 
+import contextlib
+import logging
 import math
 import textwrap
+import warnings
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from lab.pictures.fonts import choose_fonts
 
 # Okabe, Ito 2008: told apart by colour-blind readers too.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -43,6 +50,53 @@ LINE_HEIGHT = 0.145  # these are in inches
 NEVER_WIDTH = 0.8
 
 
+BEHAVIOUR = {"backend", "backend_fallback", "interactive"}  # the reader's choice, on a screen
+
+
+@contextlib.contextmanager
+def plain_style(text=""):
+    """While a picture with `text` is drawn: matplotlib's defaults and STYLE, no matplotlibrc."""
+    defaults = {
+        name: value for name, value in matplotlib.rcParamsDefault.items() if name not in BEHAVIOUR
+    }
+    logger = logging.getLogger("matplotlib.font_manager")
+    level = logger.level
+    with (
+        matplotlib.rc_context(defaults | STYLE | {"font.family": choose_fonts(text)}),
+        warnings.catch_warnings(),
+    ):
+        # A character that no font has is a box, and a font without a bold face stays as it is.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def new_figure(**style):
+    """A figure that Agg measures and draws."""
+    figure = Figure(**style)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def escape(text):
+    """`text` so that matplotlib shows it as it stands: between two dollars it reads formulas."""
+    return text.replace("$", r"\$")
+
+
+def unescape(text):
+    """What `escape` made of it, undone."""
+    return text.replace(r"\$", "$")
+
+
+def add_legend(figure, lines, **style):
+    """A legend with the label of each of `lines`: matplotlib alone leaves out one like "_mine"."""
+    labels = [line.get_label() for line in lines]
+    figure.legend(lines, labels, loc="outside lower center", **style)
+
+
 def choose_colours(count):
     """`count` colours that a colour-blind reader can tell apart; a scale where they are many."""
     if count <= len(COLOURS):
@@ -70,14 +124,15 @@ def add_axes(figure, left, top, width, height):
 
 
 def wrap_text(figure, text, width, **style):
-    """`text` in lines of at most `width` inches; of each line of its own four at most."""
+    """Escaped `text` in lines of at most `width` inches; of each line of its own four at most."""
     lines = []
     for line in text.split("\n"):
         columns = len(line)
         broken = line
         while columns > 5 and measure_width(figure, broken, **style) > width:
             columns = int(0.95 * columns)
-            broken = textwrap.fill(line, columns, max_lines=4, placeholder=" ...")
+            filled = textwrap.fill(unescape(line), columns, max_lines=4, placeholder=" ...")
+            broken = escape(filled)
         lines.append(broken)
     return "\n".join(lines)
 

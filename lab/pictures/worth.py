@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lab.pictures.style import COLOURS
+from lab.pictures.style import COLOURS, add_legend
 
 BLUE, RED, GREEN, PINK, ORANGE = COLOURS[:5]
 BAND = 0.75  # decades that the dots without a wrong sum take
@@ -127,6 +127,7 @@ def draw_memory(figure, memory):
     panels[0].set_title("a carry is to be remembered", fontsize=11)
     panels[1].set_title("that there is none is to be remembered", fontsize=11)
     failing = itertools.cycle((BLUE, RED, ORANGE, PINK))
+    lines = []
     holding = itertools.cycle(("--", ":", "-."))
     for group in groups:
         style = {"color": GREEN, "linestyle": next(holding), "linewidth": 2}
@@ -135,7 +136,7 @@ def draw_memory(figure, memory):
         for adder in group["adders"]:
             panels[0].plot(adder["margins"]["carry"], **style)
             panels[1].plot(adder["margins"]["none"], **style)
-        panels[0].plot([], [], **style, label=say_memory(group))
+        lines += panels[0].plot([], [], **style, label=say_memory(group))
     low, high = panels[0].get_ylim()
     for axes in panels:
         axes.axhline(0, color="black", linewidth=1.2)
@@ -147,7 +148,7 @@ def draw_memory(figure, memory):
     if any(group["failed"] for group in groups):
         place = (memory["most"] - 1, -0.3)
         panels[1].text(*place, "the memory has failed", ha="right", va="top", fontsize=9)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    add_legend(figure, lines, ncols=2, fontsize=9)
     figure.suptitle(title_memory(groups), fontsize=12)
 
 
@@ -231,17 +232,19 @@ def draw_accuracies(axes, cell, lengths, small):
 def draw_seconds(axes, cells, others):
     """The seconds of training, a line for each cell in the heat maps' rows, one down for others."""
     digits = [of_digits["digits"] for of_digits in cells[0]["trained"]]
+    lines = []
     for cell, colour in zip(cells, COLOURS, strict=False):
         seconds = [of_digits["seconds"] for of_digits in cell["trained"]]
-        axes.plot(seconds, range(len(seconds)), "o-", color=colour, label=cell["cell"])
+        rows = range(len(seconds))
+        lines += axes.plot(seconds, rows, "o-", color=colour, label=cell["cell"])
     for other, style in zip(others, ("--", ":", "-."), strict=False):
         label = f"{other['name']}, {other['digits']} digits: {say_seconds(other['seconds'])}"
-        axes.axvline(other["seconds"], color="black", linestyle=style, label=label)
+        lines.append(axes.axvline(other["seconds"], color="black", linestyle=style, label=label))
     axes.set_yticks(range(len(digits)), digits)
     axes.set(xscale="log", ylim=(len(digits) - 0.5, -0.5), xlabel="seconds of training")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_title("time (median)", fontsize=11)
-    axes.figure.legend(loc="outside lower center", ncols=len(cells) + len(others), fontsize=9)
+    add_legend(axes.figure, lines, ncols=len(lines), fontsize=9)
 
 
 def say_seconds(seconds):
