@@ -8,9 +8,12 @@ machine and lose a factor of eight on a busy one. To say otherwise, set OMP_NUM_
 start, or call `torch.set_num_threads` after this import.
 """
 
+import itertools
 import math
 import os
+import pickle
 import re
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -33,7 +36,8 @@ PIECE = 2**17  # positions that a training step on a CPU takes at a time, see `t
 
 # The cells to choose from. Each is called with (inputs, hidden units, layers) and then works as
 # `nn.RNN` does: (inputs (digits, batch, inputs), hidden or None) -> (outputs (digits, batch, hidden
-# units), hidden), where hidden is one tensor (layers, batch, hidden units) or a tuple of such.
+# units), hidden), where hidden is one tensor (layers, batch, hidden units), a tuple of such, or
+# None, of a cell that remembers nothing.
 CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 
 
@@ -56,6 +60,7 @@ class Adder(nn.Module):
         data.check_at_least("hidden", hidden, 1)
         data.check_at_least("embedding", embedding, 1)
         self.cell = cell
+        self.layers = layers
         self.embed_layer = nn.Embedding(DIGITS, embedding)
         self.rnn = CELLS[cell](2 * embedding, hidden, layers)
         self.dense = nn.Linear(hidden, DIGITS)
@@ -308,14 +313,15 @@ def add(model, number_1, number_2):
 
 
 def save(model, path, bounds=()):
-    """Save an adder as npz: its weights under their state_dict names, and `cell`, its cell's name.
+    """Save an adder as npz: its weights under their state_dict names, `cell` and `layers`.
 
-    `bounds` are arrays, one a layer, that are saved as `bounds_l0`, `bounds_l1` and so on: see
-    `exact.certificate`. The same adder gives the same bytes. Read it with `load`, or its arrays
-    with `numpy.load`.
+    `cell` is its cell's name, `layers` the number of layers. `bounds` are arrays, one a layer, that
+    are saved as `bounds_l0`, `bounds_l1` and so on: see `exact.certificate`. The same adder gives
+    the same bytes. Read it with `load`, or its arrays with `numpy.load`.
     """
     arrays = {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}
     arrays["cell"] = np.array(model.cell)
+    arrays["layers"] = np.array(model.layers)
     for layer, of_layer in enumerate(bounds):
         arrays[f"bounds_l{layer}"] = of_layer
     with zipfile.ZipFile(path, "w") as archive:
@@ -329,28 +335,119 @@ def load(path):
     """The adder saved at `path`: by `save`, or by `torch.save(model.state_dict(), path)` as a .pt.
 
     The bounds of a certificate are left aside. A .pt does not name its cell: there it is one of the
-    report's three, told by its gates. Raises ValueError for a cell that is not in `CELLS`, by its
-    name.
+    report's three, told by its gates. Raises ValueError for any other file, and for a cell that is
+    not in `CELLS`: one line that says what the file is.
     """
-    if Path(path).suffix != ".npz":
+    path = Path(path)
+    try:
+        check_begin(path)
+        adder = read_npz(path) if path.suffix == ".npz" else read_state_dict(path)
+        return adder_of(**adder)
+    except (FileNotFoundError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # NumPy, zipfile and PyTorch have many for a foreign file
+        problem = textwrap.shorten(str(error), 300, placeholder=" ...")
+        raise ValueError(
+            f"{path} holds no adder: {problem or type(error).__name__}; expected an .npz of "
+            f"pt.save, or a .pt of torch.save(model.state_dict(), path)"
+        ) from None
+
+
+GIT_LFS = b"version https://git-lfs"
+
+
+def check_begin(path):
+    """Raise ValueError, saying what it is, for a file that does not begin as a zip or a pickle."""
+    if path.is_dir():
+        raise ValueError("it is a folder")
+    with path.open("rb") as file:
+        begin = file.read(len(GIT_LFS))
+    if not begin:
+        raise ValueError("it is an empty file")
+    if begin == GIT_LFS:
+        raise ValueError("it is a Git LFS pointer, and `git lfs pull` gets the file itself")
+    if not begin.startswith((b"PK", b"\x80")):
+        raise ValueError(f"it is neither a zip nor a pickle, and begins with {begin!r}")
+
+
+def read_npz(path):
+    """What `adder_of` takes, out of a file of `save`; ValueError for another one."""
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no npz, or damaged")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file if not name.startswith("bounds_l")}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"it is a zip with {name!r}, which is no array")
+    if "cell" not in arrays:
+        raise ValueError(f"it is an npz without 'cell', with {list_names(arrays)}")
+    cell = str(arrays.pop("cell"))
+    layers = arrays.pop("layers", None)  # older files have none
+    return {
+        "cell": cell,
+        "layers": None if layers is None else int(layers),
+        "weights": {name: torch.from_numpy(array) for name, array in arrays.items()},
+    }
+
+
+# How the names of weights begin where the model was in another one as it was saved.
+WRAPPERS = {
+    "module.": "nn.DataParallel: save model.module.state_dict()",
+    "_orig_mod.": "torch.compile: save model._orig_mod.state_dict()",
+}
+
+
+def read_state_dict(path):
+    """What `adder_of` takes, out of a .pt of one of the report's cells; ValueError for another."""
+    try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-        gates = len(weights["rnn.weight_ih_l0"]) // weights["rnn.weight_hh_l0"].shape[1]
-        return adder_of({1: "RNN", 3: "GRU", 4: "LSTM"}[gates], weights)
-    with np.load(path) as arrays:
-        weights = {
-            name: torch.from_numpy(arrays[name])
-            for name in arrays
-            if name != "cell" and not name.startswith("bounds_l")
-        }
-        return adder_of(str(arrays["cell"]), weights)
+    except pickle.UnpicklingError:
+        raise ValueError("it is a pickle of more than weights, such as a whole model") from None
+    except (RuntimeError, OSError, EOFError):
+        raise ValueError("it is damaged, or no .pt (the name of an npz ends so)") from None
+    if not isinstance(weights, dict):
+        raise ValueError(f"it is a {type(weights).__name__}, not a state_dict")
+    if not weights:
+        raise ValueError("it is an empty dict")
+    for prefix, wrapper in WRAPPERS.items():
+        if all(str(name).startswith(prefix) for name in weights):
+            raise ValueError(f"its names begin with {prefix!r}, as those of {wrapper}")
+    if not all(map(torch.is_tensor, weights.values())):
+        raise ValueError(f"it is a whole checkpoint or the like, with {list_names(weights)}")
+    units = count_columns(weights, "rnn.weight_hh_l0")
+    gates = len(weights["rnn.weight_hh_l0"]) / units
+    cells = {1: "RNN", 3: "GRU", 4: "LSTM"}
+    if gates not in cells:
+        raise ValueError(f"its cell has {gates:g} gates: an RNN has 1, a GRU 3, an LSTM 4")
+    return {"cell": cells[gates], "weights": weights}
 
 
-def adder_of(cell, weights):
-    """The adder of this `cell`, a name in `CELLS`, with these `weights`, a state_dict."""
-    layers = [int(number) for name in weights for number in re.findall(r"_l(\d+)$", name)]
-    embedding = weights["embed_layer.weight"].shape[1]
-    hidden = weights["dense.weight"].shape[1]
-    model = Adder(cell, 1 + max(layers, default=0), hidden, embedding)
+def list_names(names):
+    """Some names of a file's parts, in words."""
+    return ", ".join(itertools.islice(map(str, names), 5)) or "nothing"
+
+
+def count_columns(weights, name):
+    """The columns of one of `weights`; ValueError where it is not there, or no matrix."""
+    if name not in weights:
+        raise ValueError(f"there is no {name}, but {list_names(weights)}")
+    shape = tuple(weights[name].shape)
+    if len(shape) != 2 or 0 in shape:
+        raise ValueError(f"{name} has the shape {shape}, which is no matrix")
+    return shape[1]
+
+
+def adder_of(cell, weights, layers=None):
+    """The adder of this `cell`, a name in `CELLS`, with these `weights`, a state_dict.
+
+    Where the number of `layers` was not kept, the names of PyTorch's own parameters tell it.
+    """
+    if layers is None:
+        numbers = [int(number) for name in weights for number in re.findall(r"_l(\d+)$", name)]
+        layers = 1 + max(numbers, default=0)
+    embedding = count_columns(weights, "embed_layer.weight")
+    hidden = count_columns(weights, "dense.weight")
+    model = Adder(cell, layers, hidden, embedding)
     model.load_state_dict(weights)
     return model
 

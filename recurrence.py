@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import nn
 from torch.nn.functional import embedding, linear
 
 # How a long recurrence is cut up on the CPU; see `choose_chunk` and `scan_in_chunks`.
@@ -26,7 +27,7 @@ def run_layers(rnn, table, index, hidden):
 
     Returns (the top layer's states (digits, batch, units), the hidden state after the last digit).
     """
-    recurrence = RECURRENCES.get(getattr(rnn, "mode", None))
+    recurrence = find_recurrence(rnn)
     if recurrence is None or table.device.type != "cpu":
         return rnn(embedding(index, table), hidden)
     if hidden is None:
@@ -52,6 +53,18 @@ def run_layers(rnn, table, index, hidden):
         last_states.append(outputs[(time - 1) % steps, -batch:])
     in_order = outputs.unflatten(1, (-1, batch)).transpose(0, 1).flatten(0, 1)[:time]
     return in_order, torch.stack(last_states)
+
+
+def find_recurrence(rnn):
+    """The recurrence below that computes what `rnn` does; None for all but a plain RNN or GRU.
+
+    A class derived from these may compute anything, whatever its `mode`.
+    """
+    if type(rnn) not in (nn.RNN, nn.GRU):
+        return None
+    if rnn.dropout or rnn.bidirectional or rnn.batch_first or not rnn.bias:
+        return None
+    return RECURRENCES.get(rnn.mode)
 
 
 def tanh_of_half_(z):

@@ -1,7 +1,10 @@
 """Which sums a trained adder gets wrong: none, of any length (`prove`), or this one (`refute`)."""
 
 import math
+import textwrap
 from typing import NamedTuple
+
+import torch
 
 import pt
 from exact.certificate import save_certificate
@@ -42,25 +45,34 @@ def decide(model):
     """A verdict on an adder of any cell, a `Decision`.
 
     It is proven correct for every two numbers, or wrong on a pair, or undecided: no counterexample,
-    and no proof either, as of a cell that `prove` cannot take, or of one that does not even run.
+    and no proof either, as of a cell that `prove` cannot take, or of one that does not even run:
+    whatever it raises is the reason. Lack of memory is no reason, and is raised.
+    """
+    decision, failure = attempt(decide_what_runs, model)
+    if failure is None:
+        return decision
+    _, refusal = attempt(check_provable, model)
+    reasons = [str(refusal)] if isinstance(refusal, CannotProve) else []
+    return Decision("undecided", reason="; ".join([*reasons, does_not_run(failure)]))
+
+
+def attempt(function, *arguments, **named):
+    """(what `function` returns, None), or (None, the exception that it raised).
+
+    Lack of memory is raised: it says nothing of an adder.
     """
     try:
-        return decide_what_runs(model)
+        return function(*arguments, **named), None
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
     except Exception as error:
-        refusal = why_refused(model)
-        if refusal is None:
-            raise
-        does_not_run = f"it does not run ({type(error).__name__}: {error})"
-        return Decision("undecided", reason=f"{refusal}; {does_not_run}")
+        return None, error
 
 
-def why_refused(model):
-    """What `check_provable` says against an adder; None where it is a plain one."""
-    try:
-        check_provable(model)
-    except CannotProve as refusal:
-        return str(refusal)
-    return None
+def does_not_run(error):
+    """An exception that an adder raised, in one line."""
+    said = textwrap.shorten(str(error), 200, placeholder=" ...")
+    return f"it does not run ({type(error).__name__}: {said})"
 
 
 def decide_what_runs(model):
@@ -85,8 +97,11 @@ def decide_what_runs(model):
 
 
 def describe_wrong(model, pair, margin=None):
-    """The `Decision` on an adder that adds `pair` wrong."""
+    """The `Decision` on an adder that adds `pair` wrong; undecided where it does not always."""
     answer = pt.add(model, *pair)
+    if answer == sum(pair):  # it was wrong when `refute` asked
+        reason = f"it adds {pair[0]} + {pair[1]} at times right and at times wrong"
+        return Decision("undecided", margin=margin, reason=reason)
     place = 0
     while answer // 10**place % 10 == sum(pair) // 10**place % 10:
         place += 1

@@ -19,7 +19,8 @@ and a linear layer makes ten logits of the top layer's h'. The largest is the di
 
 **The file** (npz) has the weights, float32, by their names in PyTorch, `cell`, and `bounds_l0`,
 `bounds_l1` ..., float64 (2 carries, low and high, gates x units): an interval for each number in v
-of that layer, after digits that give no carry, and after digits that give one.
+of that layer, after digits that give no carry, and after digits that give one. Newer files have
+`layers`, too, how many these are.
 
 **What is proven.** A triple (a, b, c), two digits and the carry before them, leads to the carry
 c' = 1 if a + b + c >= 10. If
@@ -123,18 +124,26 @@ def read(path):
             members = archive.namelist()
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # numpy and zipfile have many for a foreign file
         raise Refused(f"the file cannot be read: {error}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise Refused(f"{name} is no array")
     cell = str(arrays.pop("cell", "missing"))
     if cell not in GATES:
         raise Refused(f"cell is {cell}, not one of {', '.join(GATES)}")
     layers = max(1, sum(name.startswith("bounds_l") for name in arrays))
+    told = {"cell": cell}
+    if "layers" in arrays:
+        told["layers"] = arrays.pop("layers").tolist()
     names = ["embed_layer.weight", "dense.weight", "dense.bias"]
     for layer in range(layers):
         names += [*names_of_weights(layer), f"bounds_l{layer}"]
-    if sorted(members) != sorted(f"{name}.npy" for name in [*names, "cell"]):
+    if sorted(members) != sorted(f"{name}.npy" for name in [*names, *told]):
         differing = ", ".join(sorted(set(names) ^ set(arrays)))
         raise Refused(f"not each array of {layers} layers once, and no other: {differing}")
+    if told.get("layers", layers) != layers:
+        raise Refused(f"layers is {told['layers']}, not {layers}")
     embedding = arrays["embed_layer.weight"].size // 10
     units = arrays["dense.weight"].size // 10
     rows = GATES[cell] * units
@@ -378,7 +387,7 @@ def main():
     try:
         cell, layers, margin, slack = check(path)
     except Refused as reason:
-        sys.exit(f"{path}: refused: {reason}")
+        sys.exit(f"{path}: refused: {' '.join(str(reason).split())}")
     print(
         f"{path}: proven: this {layers}-layer {cell} adds every two numbers of any length "
         f"correctly; least margin {margin:.6g}, least slack {slack:.3g}; "

@@ -17,7 +17,7 @@ import pt
 # The cells that have an interval step, and what PyTorch calls the arithmetic that it is a step of.
 MODES = {nn.RNN: "RNN_TANH", nn.GRU: "GRU", nn.LSTM: "LSTM"}
 # What may differ from a fresh adder; and what is compared in another way, further below.
-FREE = {"training", "cell", "loss_history", "accuracy", "evaluated_at"}
+FREE = {"training", "cell", "layers", "loss_history", "accuracy", "evaluated_at"}
 COMPARED_APART = {"_parameters", "_modules", "_flat_weights", "_flat_weight_refs"}
 # Where oneDNN is told, from outside, to compute float32 products in a smaller format.
 FPMATH_VARIABLES = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE")
@@ -27,9 +27,21 @@ class CannotProve(ValueError):
     """What no proof here covers; the message names what it is."""
 
 
+CONSEQUENCE = ": it cannot be proven"
+
+
 def refuse(problem):
     """Raise CannotProve for a `problem`, said in words."""
-    raise CannotProve(f"{problem}: it cannot be proven")
+    raise CannotProve(f"{problem}{CONSEQUENCE}")
+
+
+def why_nothing_can_be_proven():
+    """Why no adder at all can be proven here, in one line; None where there is no such reason."""
+    try:
+        check_modes()
+    except CannotProve as refusal:
+        return str(refusal).removesuffix(CONSEQUENCE)
+    return None
 
 
 def check_provable(model):
@@ -117,7 +129,9 @@ def compare_parameters(name, parameter, plain):
 
 def check_modes():
     """Raise CannotProve where PyTorch is told to compute with float32 otherwise than IEEE 754 has
-    it, or to call a hook in every module."""
+    it, or to call a hook in every module; or where the digits are not ten."""
+    if pt.DIGITS != 10:
+        refuse(f"pt.DIGITS is {pt.DIGITS}, not 10")
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         refuse("autocast is on")
     precisions = {

@@ -11,8 +11,9 @@ import numpy as np
 def add_in_numpy(adder, number_1, number_2, dtype):
     """The sum of two integers as an adder gives it, all numbers and products in `dtype`.
 
-    `adder` is {"cell", "weights": its state_dict on the CPU}, of any size. None for a cell that is
-    not defined here. Where it overflows, it says some digit, without a warning.
+    `adder` is {"cell", "weights": its state_dict on the CPU}, of any size; its layers are counted
+    by the names of the weights. None for a cell that is not defined here. Where it overflows, it
+    says some digit, without a warning.
     """
     step = STEPS.get(adder["cell"])
     if step is None:

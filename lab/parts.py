@@ -83,6 +83,7 @@ def submit_for_each(pool, name, groups, function, argument, seconds):
                 argument,
                 title=f"{name}, {group_name}, {place + 1} of {len(adders)}",
                 seconds=seconds,
+                say=trials.describe_left_out,
             )
             for place, adder in enumerate(adders)
         ]
@@ -107,7 +108,13 @@ def submit_little(pool, name, experiments, lengths, count, list_others):
                 training = submit_training(pool, settings, title)
                 adder = pool.derive(trials.get_adder, training)
                 testing = pool.submit(
-                    worth.test_lengths, adder, lengths, count, title=title, seconds=1.0
+                    worth.test_lengths,
+                    adder,
+                    lengths,
+                    count,
+                    title=title,
+                    seconds=1.0,
+                    say=trials.describe_left_out,
                 )
                 deciding = pool.submit(trials.decide_adder, adder, title=title, seconds=0.3)
                 submitted[cell][digits].append((training, testing, deciding))

@@ -26,6 +26,7 @@ import data
 import exact
 import pt
 from exact import check, second
+from exact.provable import provable_cell
 from recurrence import run_layers
 
 # The settings that `pt.train` takes too.
@@ -293,7 +294,7 @@ def train_adder(settings, progress):
 
     Returns {"loss": [one a step], "accuracy": [one an evaluation], "steps": [those of the
     evaluations], "error": None or what ended it early, "ms_per_step": evaluations included,
-    "adder": its cell and weights}.
+    "adder": as `plain_adder` has it}.
     """
     pt.seed_everything(settings.seed)
     began = time.perf_counter()
@@ -329,7 +330,7 @@ def train_adder(settings, progress):
 
 
 def train_for_proof(cell, layers, hidden, seed, device, progress):
-    """Train an adder for the proof: {"adder": its cell and weights}. No accuracy is evaluated."""
+    """Train an adder for the proof: {"adder": as a result holds it}. No accuracy is evaluated."""
     model, _ = exact.train_proven(layers, seed, cell, device, hidden)
     return {"adder": plain_adder(model)}
 
@@ -338,26 +339,44 @@ def decide_adder(adder, progress):
     """What `exact.decide` says of an adder: the fields of its `Decision`, in words as "decided".
 
     "wrong_in" says whether a counterexample is wrong in NumPy's float32 and float64, too; None
-    where there is none, or no second runtime for the cell.
+    where there is none, or no second runtime for the cell. An adder that cannot even be made of its
+    weights is undecided.
     """
-    decision = exact.decide(pt.adder_of(**adder))
+    model, failure = exact.attempt(pt.adder_of, **adder)
+    if failure is None:
+        decision = exact.decide(model)
+    else:
+        decision = exact.Decision("undecided", reason=exact.does_not_run(failure))
     wrong_in = None
-    if decision.pair is not None and adder["cell"] in second.STEPS:
-        wrong_in = {}
-        for dtype in ("float32", "float64"):
-            answer = second.add_in_numpy(adder, *decision.pair, dtype)
-            wrong_in[dtype] = answer != sum(decision.pair)
+    if decision.pair is not None:
+        wrong_in, _ = exact.attempt(add_again, adder, model, decision.pair)
     return decision._asdict() | {"decided": str(decision), "wrong_in": wrong_in}
+
+
+def add_again(adder, model, pair):
+    """Whether the sum of `pair` is wrong in NumPy, too, {dtype: bool}.
+
+    None, or an exception, for a cell that NumPy has not: one of a reader's own may have any name.
+    """
+    if provable_cell(model) != adder["cell"]:
+        return None
+    return {
+        dtype: second.add_in_numpy(adder, *pair, dtype) != sum(pair)
+        for dtype in ("float32", "float64")
+    }
 
 
 def check_proof(adder, progress):
     """Prove an adder again, and have the certificate of that checked by exact/check.py.
 
     Returns {"checked": whether it holds, "refused": None or why not, "slack": the least slack of
-    its bounds, or None}.
+    its bounds, or None}. An adder that no proof here may speak of is refused, too.
     """
     model = pt.adder_of(**adder)
-    proof = exact.prove(model)
+    try:
+        proof = exact.prove(model)
+    except exact.CannotProve as refusal:
+        return {"checked": False, "refused": str(refusal), "slack": None}
     if not proof.proven:
         return {"checked": False, "refused": "it is not proven", "slack": None}
     with tempfile.TemporaryDirectory() as folder:
@@ -376,9 +395,9 @@ def get_adder(training):
 
 
 def plain_adder(model):
-    """An adder as a result holds it: {"cell": its name, "weights": its state_dict on the CPU}."""
+    """An adder as a result holds it: {"cell", "layers", "weights": its state_dict on the CPU}."""
     weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    return {"cell": model.cell, "weights": weights}
+    return {"cell": model.cell, "layers": model.layers, "weights": weights}
 
 
 def time_step(digitlen, device, progress):
@@ -413,21 +432,39 @@ def stress(groups, chains, count, progress):
 
     `groups` is {name: [adder, ...]}, as `plain_adder` has them; `chains` are in ascending order.
     Returns {"chains", "pairs": count, "adders": [{"name", "accuracy": one list an adder, one value
-    a chain}]}.
+    a chain}]}; where adders do not run, "left_out": in a line, of which group they are, and why.
     """
     data.random.seed(0)
     digitlen = max([1000, *chains])
     batches = [data.chain_batch(count, digitlen, chain) for chain in chains]
     digits_1, digits_2, sums = map(np.concatenate, zip(*batches, strict=True))
     measured = []
+    left_out = []
     for name, adders in groups.items():
         accuracy = []
         for adder in adders:
-            answers = pt.add_digits(pt.adder_of(**adder), digits_1, digits_2)
+            answers, failure = exact.attempt(add_digits, adder, digits_1, digits_2)
+            if failure is not None:
+                left_out.append(f"{name}: {exact.does_not_run(failure)}")
+                continue
             correct = (answers == sums).all(1).reshape(len(chains), count)
             accuracy.append(correct.mean(1).tolist())
-        measured.append({"name": name, "accuracy": accuracy})
-    return {"chains": list(chains), "pairs": count, "adders": measured}
+        if accuracy:
+            measured.append({"name": name, "accuracy": accuracy})
+    result = {"chains": list(chains), "pairs": count, "adders": measured}
+    if left_out:
+        result["left_out"] = "; ".join(dict.fromkeys(left_out))
+    return result
+
+
+def add_digits(adder, digits_1, digits_2):
+    """`pt.add_digits` of an adder as a result holds it."""
+    return pt.add_digits(pt.adder_of(**adder), digits_1, digits_2)
+
+
+def describe_left_out(result):
+    """The line that is printed where adders are left out of a result; None where none is."""
+    return f"left out: {result['left_out']}" if "left_out" in result else None
 
 
 def add_long_numbers(adder, counts, progress):

@@ -2,7 +2,9 @@
 little training it takes.
 
 Runs as in `lab.trials`: a function takes its arguments and `progress(share, line)` and returns
-plain values. An adder is {"cell", "weights"}. Beside them the summaries that the pictures read.
+plain values. An adder is as `lab.trials.plain_adder` has it. Where it does not run, as may be with
+a cell of one's own, the result has "left_out": in a line, why. Beside them the summaries that the
+pictures read.
 """
 
 import math
@@ -13,6 +15,7 @@ import numpy as np
 import torch
 
 import data
+import exact
 import pt
 
 SEED = 1_000_003  # of all fresh pairs here: far from the seeds that adders are trained with
@@ -35,11 +38,23 @@ def count_wrong(adder, pairs, progress):
 
     The pairs are the same for all adders; fewer of them are the first of more, in whole thousands.
     Returns {"pairs", "wrong", "pairs_per_second": of adding alone, on one thread}; all are 0 where
-    there is no adder, None.
+    there is no adder, None, or one that does not run.
     """
+    nothing = {"pairs": 0, "wrong": 0, "pairs_per_second": 0.0}
     if adder is None:
-        return {"pairs": 0, "wrong": 0, "pairs_per_second": 0.0}
-    return count_wrong_sums(pt.adder_of(**adder), pairs, progress)
+        return nothing
+    return look_at(adder, nothing, count_wrong_sums, pairs, progress)
+
+
+def look_at(adder, nothing, look, *arguments):
+    """What `look(model, *arguments)` returns, a dict; where an adder does not run, `nothing`.
+
+    In that case "left_out" says why.
+    """
+    result, failure = exact.attempt(lambda: look(pt.adder_of(**adder), *arguments))
+    if failure is not None:
+        return nothing | {"left_out": exact.does_not_run(failure)}
+    return result
 
 
 def count_wrong_sums(model, pairs, progress):
@@ -205,9 +220,10 @@ def measure_memory(adder, most, progress):
     digit], "nines": [digit, digit], "at": k, "margin"}, "fails_at": k or None}. The value at k is
     the least margin, over all starts and the ten pairs, at the k-th pair that sums to nine, at k =
     0 that of the start. `fails_at` is the first k with a margin that is not above zero; `worst` is
-    the least margin there, or the least of all where there is none.
+    the least margin there, or the least of all where there is none. There is none of these where
+    the adder does not run.
     """
-    return measure_margins(pt.adder_of(**adder), most)
+    return look_at(adder, {}, measure_margins, most)
 
 
 @torch.no_grad()
@@ -264,10 +280,12 @@ def summarise_memory(groups):
 
     Returns {"picture": "memory.png", "most": the greatest k, "groups": [{"name", "adders": those
     results, "failed": how many have a "fails_at", "first", "last": the least and the greatest of
-    these or None, "least_margin": at any k}]}. None where there are no adders.
+    these or None, "least_margin": at any k}]}. None where there are no adders; those that do not
+    run are left out.
     """
     listed = []
-    for name, adders in groups.items():
+    for name, measured in groups.items():
+        adders = [adder for adder in measured if "left_out" not in adder]
         if adders:
             listed.append({"name": name, "adders": adders} | describe_memory(adders))
     if not listed:
@@ -294,10 +312,11 @@ def describe_memory(adders):
 def test_lengths(adder, lengths, count, progress):
     """The accuracy of an adder on `count` fresh test pairs of each of `lengths`, in digits.
 
-    The pairs of a length are the same for all adders. Returns {"lengths", "accuracy": one a
-    length}.
+    The pairs of a length are the same for all adders. Returns {"lengths", "accuracy": one a length,
+    each None where the adder does not run}.
     """
-    return test_lengths_of(pt.adder_of(**adder), lengths, count, progress)
+    nothing = {"lengths": list(lengths), "accuracy": [None] * len(lengths)}
+    return look_at(adder, nothing, test_lengths_of, lengths, count, progress)
 
 
 def test_lengths_of(model, lengths, count, progress):
@@ -334,8 +353,11 @@ def summarise_training_lengths(of_cells, lengths, others):
 
 
 def describe_trained(digits, runs):
-    """What the picture has of the adders that were trained on at most `digits` digits."""
-    accuracy = np.array([run["accuracy"] for run in runs])
+    """What the picture has of the adders that were trained on at most `digits` digits.
+
+    An accuracy of None, of an adder that does not run, counts as 0.
+    """
+    accuracy = np.nan_to_num(np.array([run["accuracy"] for run in runs], dtype=float))
     return {
         "digits": digits,
         "seeds": len(runs),

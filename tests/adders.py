@@ -3,6 +3,7 @@
 import functools
 
 import torch
+from torch import nn
 
 import data
 import pt
@@ -93,3 +94,75 @@ def padded(model, hidden):
             gates = gates[..., :units]
         gates.copy_(theirs.unflatten(0, (-1, units)))
     return wider
+
+
+class ReadersCell(nn.Module):
+    """A cell as a reader writes one: a tanh RNN of several layers, with names of its own."""
+
+    def __init__(self, inputs, hidden, layers):
+        super().__init__()
+        sizes = [inputs] + [hidden] * (layers - 1)
+        self.of_input = nn.ModuleList(nn.Linear(size, hidden) for size in sizes)
+        self.of_state = nn.ModuleList(nn.Linear(hidden, hidden) for _ in sizes)
+
+    def forward(self, inputs, hidden=None):
+        if hidden is None:
+            hidden = inputs.new_zeros(
+                len(self.of_state), inputs.shape[1], len(self.of_state[0].bias)
+            )
+        states = []
+        for of_input, of_state, h in zip(self.of_input, self.of_state, hidden, strict=True):
+            outputs = []
+            for x in inputs:
+                h = torch.tanh(of_input(x) + of_state(h))
+                outputs.append(h)
+            inputs = torch.stack(outputs)
+            states.append(h)
+        return inputs, self.keep(states)
+
+    def keep(self, states):
+        """The hidden state, as `forward` takes it."""
+        return torch.stack(states)
+
+
+class TupleCell(ReadersCell):
+    """The same, its hidden state a tuple with a tensor for each layer."""
+
+    def forward(self, inputs, hidden=None):
+        if hidden is not None:
+            hidden = [h[0] for h in hidden]
+        return super().forward(inputs, hidden)
+
+    def keep(self, states):
+        return tuple(h[None] for h in states)
+
+
+class StatelessCell(ReadersCell):
+    """The same, but nothing is left of a number after its last digit."""
+
+    def keep(self, states):
+        return None
+
+
+class ForwardOnlyCell(ReadersCell):
+    """The same, but a number cannot be read in parts: it refuses a hidden state."""
+
+    def forward(self, inputs, hidden=None):
+        if hidden is not None:
+            raise TypeError("no hidden state, please")
+        return super().forward(inputs)
+
+
+@torch.no_grad()
+def as_pytorchs(model):
+    """An adder of PyTorch's RNN with the weights of one of a `ReadersCell`."""
+    cell = model.rnn
+    layers = len(cell.of_input)
+    same = pt.Adder("RNN", layers, model.dense.in_features, model.embed_layer.embedding_dim)
+    same.embed_layer.load_state_dict(model.embed_layer.state_dict())
+    same.dense.load_state_dict(model.dense.state_dict())
+    for of_layer, *parts in zip(same.rnn.all_weights, cell.of_input, cell.of_state, strict=True):
+        own = [part.weight for part in parts] + [part.bias for part in parts]
+        for parameter, of_own in zip(of_layer, own, strict=True):
+            parameter.copy_(of_own)
+    return same

@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,7 @@ def test_the_file_is_an_adder_s_too_and_the_same_each_time(certificates, tmp_pat
     for name, weight in model.state_dict().items():
         assert torch.equal(weights[name], weight)
     arrays = read(certificates["GRU"])
-    assert set(arrays) == {*weights, "cell", "bounds_l0"}
+    assert set(arrays) == {*weights, "cell", "layers", "bounds_l0"}
     assert arrays["bounds_l0"].shape == (2, 2, 192) and arrays["bounds_l0"].dtype == np.float64
     low = proof.bounds[0][:, 0].numpy()
     high = -proof.bounds[0][:, 1].numpy()
@@ -259,7 +260,8 @@ def test_a_layer_missing(certificates, tmp_path):
     bounds_gone = {name: arrays[name] for name in arrays.keys() - {"bounds_l2"}}
     refuse(tmp_path, bounds_gone, "not each array of 2 layers.*rnn.weight_hh_l2")
     # Without any trace of it, it is an adder of two layers: one that adds wrong.
-    refuse(tmp_path, {name: arrays[name] for name in arrays.keys() - of_last}, "the logit of")
+    traces = of_last | {"layers"}
+    refuse(tmp_path, {name: arrays[name] for name in arrays.keys() - traces}, "the logit of")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -307,6 +309,39 @@ def test_an_array_too_many_or_none(rnn, tmp_path):
     refuse(tmp_path, {name: rnn[name] for name in rnn.keys() - {"cell"}}, "cell is missing")
     refuse(tmp_path, {name: rnn[name] for name in rnn.keys() - {"bounds_l0"}}, "bounds_l0")
     refuse(tmp_path, {}, "cell is missing")
+
+
+@pytest.mark.parametrize("layers", [0, 2, 1.5, "1", [1]])
+def test_layers_that_are_not_those_of_the_bounds(rnn, tmp_path, layers):
+    assert rnn["layers"] == 1
+    refuse(tmp_path, rnn | {"layers": np.array(layers)}, r"layers is .*, not 1")
+
+
+def test_a_certificate_of_before_there_were_layers_in_it(rnn, tmp_path):
+    checked = check_arrays(tmp_path, rnn)
+    del rnn["layers"]
+    assert check_arrays(tmp_path, rnn) == checked
+
+
+def test_a_member_that_is_no_array(rnn, tmp_path):
+    path = tmp_path / "file.npz"
+    for name in ("dense.bias", "dense.weight", "cell", "layers", "bounds_l0"):
+        np.savez(path, **{other: rnn[other] for other in rnn if other != name})
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(f"{name}.npy", "a text")
+        with pytest.raises(check.Refused, match=f"{name} is no array"):
+            check.check(path)
+
+
+def test_a_zip_that_asks_for_a_password_cannot_be_read(rnn, tmp_path):
+    # zipfile says so by a RuntimeError: the lowest bit of a member's flags.
+    path = tmp_path / "file.npz"
+    np.savez(path, dense=np.zeros(1))
+    content = path.read_bytes()
+    place = content.index(b"PK\x01\x02") + 8
+    path.write_bytes(content[:place] + bytes([content[place] | 1]) + content[place + 1 :])
+    with pytest.raises(check.Refused, match="cannot be read: .*password"):
+        check.check(path)
 
 
 def test_no_certificate_at_all(certificates, tmp_path):
@@ -412,3 +447,12 @@ def test_the_script_says_why_it_refuses(rnn, tmp_path):
     ended = run_script(path)
     assert ended.returncode == 1 and not ended.stdout
     assert ended.stderr == f"{path}: refused: layer 0: the zero state is out of bounds in row 3\n"
+
+
+def test_the_script_refuses_a_foreign_file_in_one_line(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "adder.npz"
+    np.savez(path, cell=np.array("two\nlines"))
+    monkeypatch.setattr(sys, "argv", ["check.py", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        check.main()
+    assert ended.value.code == f"{path}: refused: cell is two lines, not one of RNN, GRU, LSTM"

@@ -17,6 +17,7 @@ import pt
 import recurrence
 from data import long_carry_batch, with_sums
 from exact import CannotProve, decide, intervals, proof, prove, train_proven
+from exact.provable import why_nothing_can_be_proven
 
 FIGURES = Path(__file__).parent.parent / "figures"
 CELLS = ["RNN", "GRU", "LSTM"]
@@ -245,12 +246,13 @@ def test_what_does_not_even_run_is_undecided(name):
     assert "it cannot be proven; it does not run (" in decision.reason
 
 
-def test_an_error_of_a_plain_adder_is_not_swallowed(monkeypatch):
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError, KeyboardInterrupt])
+def test_an_error_that_says_nothing_of_an_adder_is_not_swallowed(error, monkeypatch):
     def fail(model, widths):
-        raise RuntimeError("out of memory")
+        raise error("it is full")
 
     monkeypatch.setattr(exact, "refute", fail)
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(error, match="it is full"):
         decide(load_proven("RNN"))
 
 
@@ -367,6 +369,27 @@ def test_a_mode_of_onednn_from_outside_is_refused(library, monkeypatch):
     monkeypatch.setenv(f"{library}_DEFAULT_FPMATH_MODE", "BF16")
     with pytest.raises(CannotProve, match=f"{library}_DEFAULT_FPMATH_MODE is 'BF16'"):
         prove(model)
+
+
+def test_where_nothing_can_be_proven_it_is_said_why(monkeypatch):
+    assert why_nothing_can_be_proven() is None
+    monkeypatch.setenv("DNNL_DEFAULT_FPMATH_MODE", "BF16")
+    assert why_nothing_can_be_proven() == "DNNL_DEFAULT_FPMATH_MODE is 'BF16'"
+    monkeypatch.delenv("DNNL_DEFAULT_FPMATH_MODE")
+    monkeypatch.setenv("ONEDNN_DEFAULT_FPMATH_MODE", "ANY")
+    assert why_nothing_can_be_proven() == "ONEDNN_DEFAULT_FPMATH_MODE is 'ANY'"
+    monkeypatch.delenv("ONEDNN_DEFAULT_FPMATH_MODE")
+    with torch.autocast("cpu"):
+        assert why_nothing_can_be_proven() == "autocast is on"
+    if torch.set_flush_denormal(True):  # not on every processor
+        try:
+            assert "flushed to zero" in why_nothing_can_be_proven()
+        finally:
+            torch.set_flush_denormal(False)
+    monkeypatch.setattr(pt, "DIGITS", 2)
+    assert why_nothing_can_be_proven() == "pt.DIGITS is 2, not 10"
+    with pytest.raises(CannotProve, match="pt.DIGITS is 2, not 10: it cannot be proven"):
+        prove(pt.Adder())
 
 
 def test_flushing_is_refused():

@@ -1,17 +1,20 @@
 """The adder against counts by hand, PyTorch's own modules and Python's sums; training, for real."""
 
 import functools
+import io
 import math
 import zipfile
 
 import numpy as np
 import pytest
 import torch
+from adders import ReadersCell, StatelessCell, TupleCell, as_pytorchs
 from torch import nn
 
 import data
 import pt
 from data import gen_data_batch, prepare_batch
+from lab import trials
 from pt import Adder, evaluate, myAdvPTRNNModel, myPTRNNModel, train
 
 
@@ -196,7 +199,8 @@ def test_saved_adders_load(cell, layers, hidden, embedding, tmp_path):
         loaded = pt.load(tmp_path / name)
         assert loaded.cell == cell and torch.equal(loaded(*digits), model(*digits))
     with np.load(tmp_path / "adder.npz") as arrays:
-        assert set(arrays) == {"cell", *model.state_dict()} and arrays["cell"] == cell
+        assert set(arrays) == {"cell", "layers", *model.state_dict()}
+        assert arrays["cell"] == cell and arrays["layers"] == layers
         assert arrays["dense.weight"].dtype == np.float32
     pt.save(model, tmp_path / "bounds.npz", [np.zeros(3), np.ones(3)])
     with np.load(tmp_path / "bounds.npz") as arrays:
@@ -246,6 +250,159 @@ def test_a_cell_of_ones_own_trains_and_loads_as_what_it_is(cell, tmp_path, monke
     monkeypatch.delitem(pt.CELLS, "Mine")
     with pytest.raises(ValueError, match="cell must be one of RNN, GRU, LSTM, got 'Mine'"):
         pt.load(tmp_path / "mine.npz")
+
+
+@pytest.mark.parametrize("cell", [ReadersCell, TupleCell, StatelessCell])
+def test_a_readers_cell_of_two_layers_trains_is_kept_and_loads(cell, tmp_path, monkeypatch):
+    monkeypatch.setitem(pt.CELLS, "Mine", cell)
+    pt.seed_everything(0)
+    model = Adder("Mine", 2, hidden=9, embedding=5)
+    train(12, model, torch.optim.Adam(model.parameters()), batch_size=5, test_size=3, log=quiet)
+    digits = torch.randint(0, 10, (2, 3, 20))
+    logits = as_pytorchs(model)(*digits)
+    assert torch.allclose(model(*digits), logits, atol=1e-5)
+    kept = trials.plain_adder(model)
+    assert kept["layers"] == 2
+    pt.save(model, tmp_path / "mine.npz")
+    for again in (pt.adder_of(**kept), pt.load(tmp_path / "mine.npz")):
+        assert again.layers == 2 and torch.equal(again(*digits), model(*digits))
+
+
+def test_files_and_weights_without_layers_have_them_told_by_name(tmp_path):
+    model = Adder("GRU", 3, hidden=9, embedding=5)
+    digits = torch.randint(0, 10, (2, 3, 20))
+    arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    np.savez(tmp_path / "older.npz", cell=np.array("GRU"), **arrays)
+    torch.save(model.state_dict(), tmp_path / "adder.pt")
+    for again in (
+        pt.load(tmp_path / "older.npz"),
+        pt.load(tmp_path / "adder.pt"),
+        pt.adder_of("GRU", model.state_dict()),
+    ):
+        assert again.layers == 3 and torch.equal(again(*digits), model(*digits))
+
+
+# --- Files that hold no adder.
+
+
+def saved(thing):
+    """The bytes that `torch.save` makes of something."""
+    file = io.BytesIO()
+    torch.save(thing, file)
+    return file.getvalue()
+
+
+def zipped(**arrays):
+    """The bytes of an npz."""
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def raw_zip(name, content):
+    """The bytes of a zip with one member."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+def foreign_files():
+    """{name: (bytes, what is said of the file)}."""
+    model = Adder("GRU", 1, hidden=9, embedding=5)
+    weights = model.state_dict()
+    optimizer = torch.optim.Adam(model.parameters()).state_dict()
+    arrays = {name: tensor.numpy() for name, tensor in weights.items()} | {"cell": "GRU"}
+    bias_of_11 = {"dense.bias": np.zeros(11, np.float32)}
+    two_gates = {"rnn.weight_hh_l0": torch.zeros(18, 9)}
+    flat = {"rnn.weight_hh_l0": torch.zeros(9)}
+    without_bias = {name: array for name, array in arrays.items() if name != "dense.bias"}
+    without_cell = {name: array for name, array in arrays.items() if name != "cell"}
+    fits_not = "Error.s. in loading state_dict for Adder: "
+    return {
+        "lfs.pt": (LFS_POINTER, "it is a Git LFS pointer"),
+        "lfs.npz": (LFS_POINTER, "it is a Git LFS pointer"),
+        "empty.pt": (b"", "it is an empty file"),
+        "empty.npz": (b"", "it is an empty file"),
+        "text.pt": (
+            b"hello\nthere",
+            r"neither a zip nor a pickle, and begins with b'hello\\nthere'",
+        ),
+        "text.npz": (b"hello", "neither a zip nor a pickle, and begins with b'hello'"),
+        "parallel.pt": (
+            saved({f"module.{name}": tensor for name, tensor in weights.items()}),
+            "begin with 'module.', as those of nn.DataParallel",
+        ),
+        "compiled.pt": (
+            saved({f"_orig_mod.{name}": tensor for name, tensor in weights.items()}),
+            "begin with '_orig_mod.', as those of torch.compile",
+        ),
+        "checkpoint.pt": (
+            saved({"model": weights, "optimizer": optimizer, "step": 3}),
+            "a whole checkpoint or the like, with model, optimizer, step;",
+        ),
+        "lightning.pt": (saved({"state_dict": weights}), "checkpoint .* with state_dict;"),
+        "nothing.pt": (saved({}), "it is an empty dict"),
+        "list.pt": (saved([1, 2]), "it is a list, not a state_dict"),
+        "tensor.pt": (saved(torch.zeros(3)), "it is a Tensor, not a state_dict"),
+        "model.pt": (saved(model), "a pickle of more than weights, such as a whole model"),
+        "cut.pt": (saved(weights)[:-100], "it is damaged, or no .pt"),
+        "npz.pt": (zipped(**arrays), "it is damaged, or no .pt .the name of an npz"),
+        "other.pt": (
+            saved(nn.Linear(3, 4).state_dict()),
+            "there is no rnn.weight_hh_l0, but weight, bias;",
+        ),
+        "gates.pt": (saved(weights | two_gates), "its cell has 2 gates: an RNN has 1"),
+        "flat.pt": (saved(weights | flat), r"rnn.weight_hh_l0 has the shape \(9,\)"),
+        "cut.npz": (zipped(**arrays)[:-100], "it is no npz, or damaged"),
+        "other.npz": (zipped(a=np.zeros(3)), "it is an npz without 'cell', with a;"),
+        "no-cell.npz": (zipped(**without_cell), "it is an npz without 'cell', with embed_layer"),
+        "zip.npz": (raw_zip("a.txt", "x"), "it is a zip with 'a.txt', which is no array"),
+        "raw.npz": (raw_zip("cell.npy", "x"), "it is a zip with 'cell', which is no array"),
+        "pt.npz": (saved(weights), "it is a zip with '.*/data.pkl', which is no array"),
+        "array.npz": (b"\x93NUMPY", r"begins with b'\\x93NUMPY'"),
+        "shape.npz": (
+            zipped(**arrays | bias_of_11),
+            rf"{fits_not}size mismatch for dense.bias: .*\[11\].*\[10\]",
+        ),
+        "scalar.npz": (
+            zipped(**arrays | {"dense.weight": 1.0}),
+            r"dense.weight has the shape \(\), which is no matrix",
+        ),
+        "cell.npz": (zipped(**arrays | {"cell": "LSTM"}), f"{fits_not}size mismatch"),
+        "layers.npz": (zipped(**arrays, layers=3), f"{fits_not}Missing key.*rnn.weight_ih_l2"),
+        "one-less.npz": (zipped(**without_bias), f'{fits_not}Missing key.*"dense.bias"'),
+        "objects.npz": (
+            zipped(cell=np.array([{}], dtype=object)),
+            "Object arrays cannot be loaded",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", foreign_files())
+def test_a_file_that_holds_no_adder_is_said_to_be_what_it_is(name, tmp_path):
+    content, said = foreign_files()[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=said) as refused:
+        pt.load(path)
+    message = str(refused.value)
+    assert message.startswith(f"{path} holds no adder: ") and len(message.splitlines()) == 1
+    assert (
+        "expected an .npz of pt.save, or a .pt of torch.save(model.state_dict(), path)" in message
+    )
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.pt"])
+def test_a_folder_and_a_file_that_is_not_there(name, tmp_path):
+    with pytest.raises(FileNotFoundError, match=name):
+        pt.load(tmp_path / name)
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=f"{name} holds no adder: it is a folder; expected"):
+        pt.load(tmp_path / name)
 
 
 def test_evaluate_draws_the_reports_test_pairs(monkeypatch):

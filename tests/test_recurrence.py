@@ -1,5 +1,6 @@
 """Our recurrences against PyTorch's own, their outputs and every gradient."""
 
+import functools
 import math
 
 import pytest
@@ -122,3 +123,36 @@ def test_a_row_of_nan_spoils_the_numbers_that_read_it_alone():
     after = (rnn(table[index[1:, :2]].flatten(0, 1)[None], before.flatten(0, 1)[None])[0])[0]
     assert (after.view_as(before) - spoiled[1:, :2]).abs().max() <= 1e-5
     assert (clean[:64] - spoiled[:64, :2]).abs().max() <= 1e-3
+
+
+class Doubled(nn.GRU):
+    """A cell that a reader derived from PyTorch's: it keeps the name of its mode."""
+
+    def forward(self, inputs, hidden=None):
+        outputs, hidden = super().forward(inputs, hidden)
+        return 2 * outputs, hidden
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Doubled,
+        functools.partial(nn.RNN, bias=False),
+        functools.partial(nn.GRU, bias=False),
+        functools.partial(nn.RNN, dropout=0.5),
+        functools.partial(nn.GRU, dropout=0.5),
+        functools.partial(nn.GRU, bidirectional=True),
+        functools.partial(nn.RNN, nonlinearity="relu"),
+    ],
+)
+def test_a_cell_that_is_not_quite_pytorchs_is_what_it_is(make):
+    torch.manual_seed(0)
+    rnn = make(6, 5, 2)
+    table = torch.randn(100, 6)
+    index = torch.randint(100, (11, 3))
+    seen = []
+    for run in (recurrence.run_layers, lambda rnn, table, index, hidden: rnn(table[index], hidden)):
+        torch.manual_seed(1)  # of dropout
+        seen.append(run(rnn, table, index, None))
+    (ours, our_last), (theirs, their_last) = seen
+    assert torch.equal(ours, theirs) and torch.equal(our_last, their_last)

@@ -9,7 +9,16 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from adders import PROVEN, adder_trained_on_uniform_pairs, proven_adder
+from adders import (
+    PROVEN,
+    ForwardOnlyCell,
+    ReadersCell,
+    StatelessCell,
+    TupleCell,
+    adder_trained_on_uniform_pairs,
+    as_pytorchs,
+    proven_adder,
+)
 from torch import nn
 
 import data
@@ -502,3 +511,81 @@ def test_states_of_least_margin_are_tried_where_looking_ahead_comes_to_nothing(m
     monkeypatch.setattr(sys.modules["exact.refute"], "shorten", lambda model, pair: pair)
     assert refute(pt.Adder(), widths=(20, 200, 2000)) == (5, 5)
     assert tried == [(20, True), (20, False), (200, True), (200, False)]
+
+
+# --- Adders that cannot be decided, for whatever reason.
+
+
+def readers_adder(cell, monkeypatch, **size):
+    """An untrained adder of a cell of a reader's own, called "Mine"."""
+    monkeypatch.setitem(pt.CELLS, "Mine", cell)
+    torch.manual_seed(0)
+    return pt.Adder("Mine", 2, **size)
+
+
+@pytest.mark.parametrize("cell", [ReadersCell, TupleCell, StatelessCell])
+def test_a_readers_adder_of_two_layers_is_decided_as_pytorchs(cell, monkeypatch):
+    model = readers_adder(cell, monkeypatch)
+    decision = decide(model)
+    assert decision.verdict == "wrong" and decision == decide(as_pytorchs(model))
+
+
+class OneAtATime(ReadersCell):
+    """A cell that has room for one number alone."""
+
+    def forward(self, inputs, hidden=None):
+        return super().forward(inputs, inputs.new_zeros(2, 1, 64).expand(2, 3, 64))
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (OneAtATime, "it does not run (RuntimeError: The size of tensor a (100) must match"),
+        (ForwardOnlyCell, "it does not run (TypeError: no hidden state, please)"),
+    ],
+)
+def test_a_readers_adder_that_does_not_run_is_undecided_with_the_reason(cell, said, monkeypatch):
+    decision = decide(readers_adder(cell, monkeypatch))
+    assert decision.verdict == "undecided"
+    no_step = "cell Mine has no interval step: it cannot be proven; "
+    assert decision.reason.startswith(no_step + said)
+
+
+def test_adders_in_another_base_are_undecided(monkeypatch):
+    monkeypatch.setattr(pt, "DIGITS", 2)
+    decision = decide(pt.Adder())
+    assert decision.verdict == "undecided"
+    assert decision.reason == (
+        "pt.DIGITS is 2, not 10: it cannot be proven; "
+        "it does not run (IndexError: index out of range in self)"
+    )
+    monkeypatch.setattr(pt, "DIGITS", 11)
+    model = pt.Adder()
+    with torch.no_grad():
+        model.dense.bias[10] += 9
+    said = "it does not run (ValueError: results must hold digits 0-9 only, got 10)"
+    assert said in decide(model).reason
+
+
+@pytest.mark.parametrize("searches_before", [0, 1])
+def test_an_exception_of_a_plain_adder_is_its_reason(searches_before, monkeypatch):
+    searches = []
+
+    def fail(model, widths):
+        searches.append(widths)
+        if len(searches) > searches_before:
+            raise IndexError("too far\nby one")
+
+    monkeypatch.setattr(exact, "refute", fail)
+    decision = decide(pt.Adder())
+    assert decision == Decision("undecided", reason="it does not run (IndexError: too far by one)")
+
+
+def test_an_adder_that_is_wrong_at_times_alone_is_undecided(monkeypatch):
+    # As with a dropout that is never turned off. Without an end it would be searched for the place.
+    answers = iter([8, 8])
+    monkeypatch.setattr(exact, "refute", lambda model, widths: (3, 5))
+    monkeypatch.setattr(pt, "add", lambda model, *pair: next(answers))
+    decision = decide(pt.Adder())
+    assert decision.verdict == "undecided" and decision.pair is None
+    assert decision.reason == "it adds 3 + 5 at times right and at times wrong"

@@ -1,6 +1,7 @@
 """Settings, checked where they stand; each run, small: its result, and that its arguments give it
 again."""
 
+import functools
 import pickle
 import random
 import threading
@@ -9,13 +10,13 @@ from dataclasses import asdict, fields, replace
 import numpy as np
 import pytest
 import torch
-from adders import proven_adder
+from adders import ForwardOnlyCell, ReadersCell, StatelessCell, TupleCell, proven_adder
 
 import data
 import exact
 import pt
 from data import gen_data_batch, long_carry_batch, prepare_batch, results_converter
-from lab import report, trials
+from lab import report, trials, worth
 from lab.trials import Settings, SettingsError, compare, train_adder
 
 TINY = Settings(
@@ -330,3 +331,55 @@ def test_the_same_seed_gives_the_curve_of_the_published_code(wanted, steps):
     assert ours["accuracy"] == original["accuracy"][:count]
     losses = [ours["loss"][step] for step in ours["steps"]]
     assert losses == pytest.approx(original["loss"][:count], rel=0, abs=1e-4)
+
+
+# --- A cell of a reader's own.
+
+
+@pytest.mark.parametrize("cell", [ReadersCell, TupleCell, StatelessCell, ForwardOnlyCell])
+def test_a_readers_adder_goes_all_its_way_and_ends_no_run(cell, monkeypatch):
+    monkeypatch.setitem(pt.CELLS, "Mine", cell)
+    monkeypatch.setattr(pt, "PART", 2000)  # four numbers of 1000 digits are read in parts
+    settings = replace(TINY, cell="Mine", hidden=9, embedding=5, steps=11)
+    adder = train_adder(settings, quiet)["adder"]
+    assert adder["cell"] == "Mine" and adder["layers"] == 2
+    decision = trials.decide_adder(adder, quiet)
+    shown = trials.stress({"mine": [adder] * 2, "proven": [proven()]}, [0, 3], 2, quiet)
+    assert worth.count_wrong(adder, 20, quiet)["wrong"] == 20
+    assert worth.measure_memory(adder, 3, quiet)["fails_at"] is not None
+    tested = worth.test_lengths(adder, [3, 400], 50, quiet)
+    of_proven = {"name": "proven", "accuracy": [[1.0, 1.0]]}
+    if cell is not ForwardOnlyCell:
+        assert decision["verdict"] == "wrong" and decision["wrong_in"] is None
+        assert shown["adders"] == [{"name": "mine", "accuracy": [[0.0, 0.0]] * 2}, of_proven]
+        assert trials.describe_left_out(shown) is None
+        assert tested["accuracy"] == [0.0, 0.0]
+        return
+    why = "it does not run (TypeError: no hidden state, please)"
+    assert decision["verdict"] == decision["decided"] == "undecided"
+    assert decision["reason"].endswith(why)
+    assert shown["adders"] == [of_proven]
+    assert trials.describe_left_out(shown) == f"left out: mine: {why}"
+
+
+def test_an_adder_that_its_weights_do_not_make_is_undecided(monkeypatch):
+    adder = trials.plain_adder(pt.Adder("GRU", 1))
+    del adder["weights"]["dense.bias"]
+    decision = trials.decide_adder(adder, quiet)
+    assert decision["verdict"] == "undecided" and decision["wrong_in"] is None
+    assert decision["reason"].startswith("it does not run (RuntimeError: Error(s) in loading")
+
+
+def test_a_readers_cell_of_a_reports_name_is_not_added_again_as_the_reports(monkeypatch):
+    for cell in (ReadersCell, functools.partial(torch.nn.RNN, nonlinearity="relu")):
+        monkeypatch.setitem(pt.CELLS, "RNN", cell)
+        torch.manual_seed(0)
+        decision = trials.decide_adder(trials.plain_adder(pt.Adder("RNN", 2)), quiet)
+        assert decision["verdict"] == "wrong" and decision["wrong_in"] is None
+
+
+def test_a_proof_that_cannot_be_made_here_is_refused_with_the_reason(monkeypatch):
+    monkeypatch.setenv("DNNL_DEFAULT_FPMATH_MODE", "BF16")
+    checked = trials.check_proof(proven(), quiet)
+    assert not checked["checked"] and checked["slack"] is None
+    assert checked["refused"] == "DNNL_DEFAULT_FPMATH_MODE is 'BF16': it cannot be proven"

@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
-from adders import adder_trained_on_uniform_pairs
+from adders import ForwardOnlyCell, adder_trained_on_uniform_pairs
 from matplotlib.figure import Figure
 
 import data
@@ -18,7 +18,7 @@ import pt
 from lab import worth
 from lab.pictures import style
 from lab.pictures import worth as worth_pictures
-from lab.trials import plain_adder
+from lab.trials import describe_left_out, plain_adder
 
 FIGURES = Path(__file__).parent.parent / "figures"
 
@@ -324,6 +324,35 @@ def test_a_margin_that_is_no_number_is_a_failure():
     read = model.read
     model.read = lambda *digits: (read(*digits)[0] * math.nan, None)
     assert worth.measure_margins(model, 2)["fails_at"] == 0
+
+
+# --- An adder that does not run.
+
+
+def test_an_adder_that_does_not_run_is_left_out_and_it_is_said(monkeypatch):
+    monkeypatch.setitem(pt.CELLS, "Mine", ForwardOnlyCell)
+    mine = plain_adder(pt.Adder("Mine", 2, hidden=9, embedding=5))
+    why = "it does not run (TypeError: no hidden state, please)"
+    monkeypatch.setattr(pt, "PART", 8000)  # eight positions at a time of 1000 pairs
+    counted = worth.count_wrong(mine, 2000, ignore)
+    assert counted == {"pairs": 0, "wrong": 0, "pairs_per_second": 0.0, "left_out": why}
+    assert describe_left_out(counted) == f"left out: {why}"
+    assert describe_left_out(worth.count_wrong(None, 2000, ignore)) is None
+    del mine["weights"]["dense.bias"]
+    tested = worth.test_lengths(mine, [3, 400], 100, ignore)
+    assert tested["accuracy"] == [None, None] and "dense.bias" in tested["left_out"]
+
+    # In another base there are no such digits to be remembered.
+    monkeypatch.setattr(pt, "DIGITS", 2)
+    base_2 = plain_adder(pt.Adder("RNN", 1))
+    left_out = worth.measure_memory(base_2, 3, ignore)
+    assert left_out == {"left_out": "it does not run (IndexError: index out of range in self)"}
+    monkeypatch.undo()
+    measured = worth.measure_memory(plain_adder(trained_adder()), 3, ignore)
+    groups = {"one": [left_out, measured], "none": [left_out]}
+    assert worth.summarise_memory(groups) == worth.summarise_memory({"one": [measured]})
+    assert worth.summarise_memory({"none": [left_out]}) is None
+    assert worth.describe_trained(3, [trained(None, 0.5, 1.0)])["mean"] == [0.0, 0.5]
 
 
 # --- How little.
