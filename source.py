@@ -30,7 +30,7 @@ import data
 import exact
 import pt
 from exact.by_hand import build_by_hand
-from exact.provable import provable_cell
+from exact.provable import provable_cell, why_nothing_can_be_proven
 from lab import page, pictures, report, results, trials, worth
 from lab.console import NobodyReadsError, leave_quietly, prepare_output, say
 from lab.files import FolderInUseError, held, written_whole
@@ -843,6 +843,9 @@ def print_header(parts, pool):
         f"{len(cached)} of them cached in {CACHE.name}/, on {DEVICE}."
     )
     say(f"Shared by {pool.workers}{takes}.")
+    reason = why_nothing_can_be_proven()
+    if reason is not None:
+        say(f"No adder can be proven here: {reason}.")
     say(f"Pictures, and a page that follows the run: {FIGURES / 'index.html'}")
 
 

@@ -4,18 +4,17 @@ import copy
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from adders import proven_adder
+from adders import load_proven, proven_adder
+from checkout import ROOT
 
 import pt
 from exact import check, prove
 from exact.certificate import save_certificate
 
-ROOT = Path(__file__).parent.parent
 CELLS = ["RNN", "GRU", "LSTM"]
 UNIT = 2.0**-24  # the rounding unit of float32
 
@@ -24,7 +23,7 @@ def load_adder(name):
     """(model, its proof): "GRU" is the one saved, "RNN-3" one of three layers."""
     if name == "RNN-3":
         return proven_adder(3, 0, "RNN")
-    model = pt.load(ROOT / "figures" / f"proven_{name.lower()}.npz")
+    model = load_proven(name)
     return model, prove(model)
 
 

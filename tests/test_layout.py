@@ -1,14 +1,14 @@
-"""The layout: which module may import which, how the code looks, and that every docstring says
-enough."""
+"""The layout of the project's own files: which module may import which, how the code looks, and
+that every docstring says enough."""
 
 import ast
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from checkout import EDITED, ROOT, read_code, tracked
 
-ROOT = Path(__file__).parent.parent
 # Each may import those before it, and a package its own modules; source imports all.
 ORDER = [
     ["data", "recurrence"],
@@ -19,8 +19,8 @@ ORDER = [
     ["source"],
 ]
 # These import none of ours; `exact.check` is written from the definition of the adder alone.
-ALONE = ["exact.check", "lab.cache", "lab.files", "lab.report"]
-WRITE = ["lab.page", "lab.results"]  # these, and the pictures, write files
+ALONE = ["exact.check", "lab.console", "lab.files", "lab.report"]
+WRITE = ["lab.cache", "lab.page", "lab.results"]  # these, and the pictures, write files
 FREE = [*ALONE, *WRITE, "lab.pool"]
 TOP_LEVEL = {
     *("source.py", "data.py", "pt.py", "requirements.txt", "README.md", "figures", "tests"),
@@ -28,33 +28,25 @@ TOP_LEVEL = {
 }
 
 
-def name_of(path):
-    """The module that a file is."""
-    return (
-        path.relative_to(ROOT)
-        .with_suffix("")
-        .as_posix()
-        .removesuffix("/__init__")
-        .replace("/", ".")
-    )
-
-
-FILES = {
-    name_of(path): path
-    for path in [*ROOT.glob("*.py"), *ROOT.glob("exact/*.py"), *ROOT.glob("lab/**/*.py")]
+CODE = read_code()  # {name of the file: text}
+# {module: text}, without the tests.
+MODULES = {
+    name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): text
+    for name, text in CODE.items()
+    if not name.startswith("tests/")
 }
 
 
 def imported(module):
     """The modules of ours that a module imports, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(MODULES[module])):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom):
             names.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names & set(FILES)
+    return names & set(MODULES) - {"lab"}
 
 
 def level(module):
@@ -66,10 +58,12 @@ def level(module):
     )
 
 
-PICTURES = [module for module in FILES if module.startswith("lab.pictures")]
+PICTURES = [module for module in MODULES if module.startswith("lab.pictures")]
 
 
-@pytest.mark.parametrize("module", [module for module in FILES if module not in [*FREE, *PICTURES]])
+@pytest.mark.parametrize(
+    "module", [module for module in MODULES if module not in [*FREE, *PICTURES]]
+)
 def test_imports_go_one_way(module):
     for other in imported(module):
         if module == "source" or module.split(".")[0] == other.split(".")[0] == "exact":
@@ -92,25 +86,35 @@ def test_pictures_import_pictures_and_what_writes_files_alone(module):
     assert imported(module) <= {*PICTURES, "lab.files"}
 
 
-def test_the_pool_imports_the_cache_alone():
-    assert imported("lab.pool") == {"lab.cache"}
+def test_the_pool_imports_the_cache_and_what_prints_alone():
+    assert imported("lab.pool") == {"lab.cache", "lab.console"}
 
 
 def test_the_top_level_is_the_list():
-    tracked = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if tracked.returncode:
+    names = tracked()
+    if names is None:
         pytest.skip("no git checkout")
-    names = {line.split("/")[0] for line in tracked.stdout.splitlines()}
-    assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.startswith(".")} <= TOP_LEVEL
+
+
+@pytest.fixture(scope="module")
+def copied_code(tmp_path_factory):
+    """A folder with the project's code alone, and what says how it looks."""
+    folder = tmp_path_factory.mktemp("code")
+    shutil.copy(ROOT / ".ruff.toml", folder)
+    left_out = dict.fromkeys(EDITED, "")  # ruff must see that these names are the project's
+    for name, text in (left_out | CODE).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return folder
 
 
 @pytest.mark.parametrize("command", [["format", "--check", "--quiet"], ["check", "--quiet"]])
-def test_ruff_decides_the_looks(command):
+def test_ruff_decides_the_looks(command, copied_code):
     ended = subprocess.run(
         [sys.executable, "-m", "ruff", *command, "--no-cache", "."],
-        cwd=ROOT,
+        cwd=copied_code,
         capture_output=True,
         text=True,
         check=False,
@@ -119,13 +123,13 @@ def test_ruff_decides_the_looks(command):
 
 
 def test_no_comment_tells_the_formatter_to_stop():
-    for path in [*FILES.values(), *ROOT.glob("tests/*.py")]:
-        assert "# fmt" + ":" not in path.read_text(encoding="utf-8"), path
+    for name, text in CODE.items():
+        assert "# fmt" + ":" not in text, name
 
 
-@pytest.mark.parametrize("module", FILES)
+@pytest.mark.parametrize("module", MODULES)
 def test_every_public_function_has_a_docstring(module):
-    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    tree = ast.parse(MODULES[module])
     assert ast.get_docstring(tree)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     for node in tree.body + [method for each in classes for method in each.body]:

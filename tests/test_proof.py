@@ -3,7 +3,6 @@
 import copy
 import math
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 from adders import (
     PROVEN,
     adder_trained_on_uniform_pairs,
+    load_proven,
     named_pairs,
     proven_adder,
     states,
@@ -23,8 +23,6 @@ import data
 import pt
 from data import long_carry_batch, with_sums
 from exact import CannotProve, intervals, proof, prove, train_proven
-
-FIGURES = Path(__file__).parent.parent / "figures"
 
 
 @pytest.fixture(scope="module", params=PROVEN, ids="{0[2]}-{0[0]}".format)
@@ -260,10 +258,9 @@ def test_a_cell_without_a_proof_is_not_trained_for_one(monkeypatch):
         train_proven(cell="ReLU")
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_the_saved_adders_are_proven_and_add_long_numbers(cell):
-    [path] = FIGURES.glob(f"proven_{cell}.*")
-    model = pt.load(path)
+@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+def test_saved_adders_are_proven_and_add_long_numbers(cell):
+    model = load_proven(cell)
     assert prove(model).proven
     data.random.seed(0)
     assert wrong_digits(model, *long_carry_batch(1, 30_000)) == 0

@@ -4,12 +4,11 @@ known."""
 import itertools
 import math
 from fractions import Fraction
-from pathlib import Path
 
 import matplotlib
 import pytest
 import torch
-from adders import ForwardOnlyCell, adder_trained_on_uniform_pairs
+from adders import ForwardOnlyCell, adder_trained_on_uniform_pairs, load_proven
 from matplotlib.figure import Figure
 
 import data
@@ -19,8 +18,6 @@ from lab import worth
 from lab.pictures import style
 from lab.pictures import worth as worth_pictures
 from lab.trials import describe_left_out, plain_adder
-
-FIGURES = Path(__file__).parent.parent / "figures"
 
 
 class ExactAdder(pt.Adder):
@@ -306,10 +303,10 @@ def test_margins_are_those_of_one_sequence_at_a_time():
     assert by_hand[key][fails_at] == pytest.approx(worst[fails_at], abs=1e-5)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
 def test_a_proven_adder_remembers_by_more_than_its_proof_says(cell):
     """A margin of real states is never below the bound for every state, digits and carry."""
-    model = pt.load(FIGURES / f"proven_{cell}.npz")
+    model = load_proven(cell)
     proof = exact.prove(model)
     memory = worth.measure_margins(model, 50)
     assert memory["fails_at"] is None
