@@ -61,7 +61,6 @@ import argparse
 import functools
 import sys
 import time
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
@@ -94,7 +93,10 @@ class Checked(NamedTuple):
 
 
 def check(path):
-    """Check the certificate at `path`: returns `Checked`, or raises Refused with the reason."""
+    """Check a certificate, by its path or as an open file: returns `Checked`.
+
+    Raises Refused with the reason.
+    """
     cell, layers, arrays = read(path)
     with ctx.workprec(PRECISION):
         digits = arrays["embed_layer.weight"]
@@ -120,9 +122,8 @@ def check(path):
 def read(path):
     """(cell, number of layers, {name: array}) of a file that has exactly the arrays it should."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
         with np.load(path, allow_pickle=False) as file:
+            members = file.zip.namelist()
             arrays = dict(file)
     except Exception as error:  # numpy and zipfile have many for a foreign file
         raise Refused(f"the file cannot be read: {error}") from error

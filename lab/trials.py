@@ -7,16 +7,15 @@ arguments give the same result again on the same kind of machine, but for its ti
 
 import dataclasses
 import difflib
+import io
 import itertools
 import math
 import statistics
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Hashable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -379,13 +378,13 @@ def check_proof(adder, progress):
         return {"checked": False, "refused": str(refusal), "slack": None}
     if not proof.proven:
         return {"checked": False, "refused": "it is not proven", "slack": None}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "certificate.npz"
-        exact.save_certificate(model, proof, path)
-        try:
-            checked = check.check(path)
-        except check.Refused as reason:
-            return {"checked": False, "refused": str(reason), "slack": None}
+    certificate = io.BytesIO()  # no file: a machine may have no folder for temporary ones
+    exact.save_certificate(model, proof, certificate)
+    certificate.seek(0)
+    try:
+        checked = check.check(certificate)
+    except check.Refused as reason:
+        return {"checked": False, "refused": str(reason), "slack": None}
     return {"checked": True, "refused": None, "slack": checked.slack}
 
 

@@ -86,6 +86,27 @@ def test_closed_outputs_and_broken_pipes(tmp_path):
     assert process.wait() == console.BROKEN_PIPE and errors == b""
 
 
+def test_a_machine_without_shared_memory_or_temporary_folders(tmp_path):
+    copy_quick(tmp_path)
+    lines = [
+        "import multiprocessing.synchronize, runpy, tempfile",
+        "def refuse(*_, **__): raise FileNotFoundError(2, 'No usable temporary directory found')",
+        "tempfile.mkdtemp = tempfile.gettempdir = refuse",
+        "if __name__ == '__main__': runpy.run_path('source.py', run_name='__main__')",
+    ]
+    (tmp_path / "without_tmp.py").write_text("\n".join(lines))
+    ended = start(["without_tmp.py"], tmp_path)
+    assert ended.returncode == 0, ended.stderr.decode()
+    lines[2] = "multiprocessing.synchronize.SemLock.__init__ = refuse"
+    (tmp_path / "without_shm.py").write_text("\n".join(lines))
+    (tmp_path / ".runs").rename(tmp_path / "old runs")
+    ended = start(["without_shm.py"], tmp_path)
+    (line,) = ended.stderr.decode().splitlines()
+    assert ended.returncode == 1
+    assert line.startswith("Error: worker processes need semaphores in shared memory")
+    assert "set WORKERS = 0" in line
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no limit of a file's size there")
 def test_a_disk_that_takes_no_more_is_named_in_one_line(tmp_path):
     copy_quick(tmp_path)
