@@ -222,9 +222,9 @@ def exact_main(pool=None):
         return run_to_the_end(exact_main)
     submitted = submit_worth(pool)
     # Its one run takes long: as the last it would keep one worker busy and the others idle.
-    if is_wanted("lengths") and PROVEN_SEEDS and LENGTHS:
+    if is_wanted("lengths") and list_proven_cells() and LENGTHS:
         submitted.append(submit_lengths(pool))
-    if is_wanted("proof") and list_proven_sizes():
+    if is_wanted("proof") and list_proven_sizes() and why_nothing_can_be_proven() is None:
         submitted.append(submit_proof(pool))
     if is_wanted("stress") and STRESSED and CHAINS:
         submitted.append(submit_stress(pool))
@@ -434,7 +434,15 @@ def submit_experiment(pool, name):
 def submit_test(pool, name, submitted):
     """Have an adder tested on 100 pairs of 5000 digits, as the report claims of its final model."""
     title = f"{name}, seed {submitted.seed}, on 5000 digits"
-    return pool.submit(worth.test_lengths, submitted.adder, [5000], 100, title=title, seconds=2.0)
+    return pool.submit(
+        worth.test_lengths,
+        submitted.adder,
+        [5000],
+        100,
+        title=title,
+        seconds=2.0,
+        say=trials.describe_left_out,
+    )
 
 
 def name_adder(name, label, seed):
@@ -585,7 +593,7 @@ def submit_worth(pool):
             if name in EXPERIMENTS:
                 groups[name] = collect_adders(pool, name, get_perfect_adder)
         submitted.append(submit_errors(pool, "errors_in_a_million", groups, MANY_PAIRS))
-    if is_wanted("memory") and (REMEMBERING or PROVEN_SEEDS):
+    if is_wanted("memory") and (REMEMBERING or list_proven_cells()):
         submitted.append(submit_memory(pool, group_remembering(pool), MEMORY))
     for name, cells in {"little": ["RNN"], "little_gated": ["GRU", "LSTM"]}.items():
         if is_wanted(name) and LITTLE_DIGITS and LITTLE_LENGTHS:
@@ -609,7 +617,7 @@ def group_remembering(pool):
     groups = {}
     for name in REMEMBERING:
         groups[name] = collect_adders(pool, name, trials.get_adder)
-    for cell in PROVEN_SEEDS:
+    for cell in list_proven_cells():
         groups[for_the_proof(cell)] = submit_first_for_proof(pool, cell, 3)
     return groups
 
@@ -743,6 +751,11 @@ def has_portrait(settings):
     return settings.hidden > 1
 
 
+def list_proven_cells():
+    """The cells of the adders for the proof; none where nothing can be proven."""
+    return list(PROVEN_SEEDS) if why_nothing_can_be_proven() is None else []
+
+
 def list_proven_sizes():
     """The sizes of the adders for the proof, {(cell, layers, hidden units): seeds}."""
     sizes = {}
@@ -799,11 +812,16 @@ def submit_stress(pool):
     groups = {}
     for name, experiment in STRESSED.items():
         groups[name] = submit_trained(pool, name, experiment, trials.get_adder)
-    if PROVEN_SEEDS:
-        cell = next(iter(PROVEN_SEEDS))
+    for cell in list_proven_cells()[:1]:
         groups[for_the_proof(cell)] = submit_first_for_proof(pool, cell, 5)
     run = pool.submit(
-        trials.stress, groups, sorted(CHAINS), CHAIN_PAIRS, title="stress", seconds=5.0
+        trials.stress,
+        groups,
+        sorted(CHAINS),
+        CHAIN_PAIRS,
+        title="stress",
+        seconds=5.0,
+        say=trials.describe_left_out,
     )
 
     def describe():
@@ -814,7 +832,7 @@ def submit_stress(pool):
 
 def submit_lengths(pool):
     """Submit the first adder for the proof to numbers of each of LENGTHS."""
-    [adder] = submit_first_for_proof(pool, next(iter(PROVEN_SEEDS)), 1)
+    [adder] = submit_first_for_proof(pool, list_proven_cells()[0], 1)
     run = pool.submit(trials.add_long_numbers, adder, LENGTHS, title="lengths", seconds=15.0)
 
     def describe():

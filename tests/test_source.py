@@ -312,6 +312,20 @@ def test_what_there_is_no_more_goes_from_the_results(tiny):
     assert "errors" not in read_results(figures)
 
 
+def test_where_nothing_can_be_proven_that_is_said_and_the_rest_is_run(tiny, monkeypatch, capsys):
+    # The workers have it from here. oneDNN has read it long ago in this process.
+    monkeypatch.setenv("DNNL_DEFAULT_FPMATH_MODE", "BF16")
+    figures = tiny(EXPERIMENTS={"mine": compare(SMALL, [0])}, **EXACT | {"REMEMBERING": ["mine"]})
+    source.main()
+    assert "No adder can be proven here: DNNL_DEFAULT_FPMATH_MODE is 'BF16'.\n" in (
+        capsys.readouterr().out
+    )
+    results = read_results(figures)
+    assert results.keys().isdisjoint(["proof", "lengths"])
+    assert [group["name"] for group in results["memory"]["groups"]] == ["mine"]
+    assert [group["name"] for group in results["stress"]["adders"]] == ["a tiny adder"]
+
+
 def test_only_what_has_interval_bounds_has_a_portrait(monkeypatch):
     monkeypatch.setitem(pt.CELLS, "ReLU", functools.partial(torch.nn.RNN, nonlinearity="relu"))
     assert source.has_portrait(replace(SMALL, cell="LSTM", layers=3))
