@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import test_source
+from checkout import committed
 
 import source
 from lab import console, pictures, results
@@ -31,8 +32,9 @@ def copy_quick(folder):
     test_source.copy_project(folder)
     path = folder / "source.py"
     text = path.read_text(encoding="utf-8")
+    if not all(old in text for old, _ in QUICK):  # a reader has edited it
+        text = committed("source.py") or pytest.skip("edited, and there is no git")
     for old, new in QUICK:
-        assert old in text
         text = text.replace(old, new)
     path.write_text(text, encoding="utf-8")
     return path
