@@ -71,7 +71,7 @@ def drawn(tmp_path_factory):
     """(results with every part, the folder of their pictures): drawn once for all tests."""
     folder = tmp_path_factory.mktemp("figures")
     results = sample.results()
-    results["pictures"] = pictures.draw(results, folder)
+    results["pictures"], _ = pictures.draw(results, folder)
     return results, folder
 
 
@@ -90,7 +90,7 @@ def redrawn(results, drawn_before, tmp_path):
     """The names of the pictures that `draw` draws of `results` where those of `drawn` are there."""
     for name in drawn_before[0]["pictures"]:
         (tmp_path / name).write_text("as before")
-    listed = pictures.draw(results, tmp_path)
+    listed, _ = pictures.draw(results, tmp_path)
     changed = {path.name for path in tmp_path.iterdir() if path.read_bytes()[:4] == b"\x89PNG"}
     assert set(listed) >= changed
     return changed
@@ -100,7 +100,7 @@ def test_what_did_not_change_is_not_drawn_again(drawn, tmp_path):
     results, folder = drawn
     assert redrawn(results, drawn, tmp_path) == set()
     (tmp_path / "gpu.png").unlink()
-    assert pictures.draw(results, tmp_path) == results["pictures"]
+    assert pictures.draw(results, tmp_path) == (results["pictures"], {})
     assert png_size(tmp_path / "gpu.png") == png_size(folder / "gpu.png")
 
 
@@ -150,13 +150,13 @@ def test_only_a_listed_picture_that_nothing_shows_is_deleted(tmp_path):
 
 def test_pictures_drawn_before_stay_listed(tmp_path):
     results = {"experiments": {}, "pictures": {"old.png": "digest"}}
-    assert pictures.draw(results, tmp_path) == {"old.png": "digest"}
-    assert pictures.draw({}, tmp_path) == {}
+    assert pictures.draw(results, tmp_path) == ({"old.png": "digest"}, {})
+    assert pictures.draw({}, tmp_path) == ({}, {})
 
 
 def test_a_proof_without_portraits_has_no_picture(tmp_path):
     proof = sample.parts()["proof"] | {"portraits": []}
-    assert pictures.draw({"proof": proof}, tmp_path) == {}
+    assert pictures.draw({"proof": proof}, tmp_path) == ({}, {})
 
 
 # --- What they show.
@@ -694,10 +694,10 @@ def test_a_picture_with_boxes_is_drawn_again_once_there_is_a_font(tmp_path, monk
     results["experiments"]["plain"] = sample.experiment("plain")
     families = {}
     monkeypatch.setattr(fonts, "find_fonts", lambda characters: families.get(characters, []))
-    without = pictures.draw(results, tmp_path)
+    without, _ = pictures.draw(results, tmp_path)
     assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
     families[frozenset(CHINESE)] = ["DejaVu Serif"]
-    with_one = pictures.draw(results | {"pictures": without}, tmp_path)
+    with_one, _ = pictures.draw(results | {"pictures": without}, tmp_path)
     assert with_one["own.png"] != without["own.png"]
     assert with_one["plain.png"] == without["plain.png"]
 
