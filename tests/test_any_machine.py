@@ -26,7 +26,7 @@ QUICK = [
 ]
 
 
-def copy_quick(folder):
+def copy_quick(folder, workers=0):
     """A copied project whose run takes a second of work."""
     folder.mkdir(exist_ok=True)
     test_source.copy_project(folder)
@@ -34,7 +34,7 @@ def copy_quick(folder):
     text = path.read_text(encoding="utf-8")
     if not all(old in text for old, _ in QUICK):  # a reader has edited it
         text = committed("source.py") or pytest.skip("edited, and there is no git")
-    for old, new in QUICK:
+    for old, new in [*QUICK, ("WORKERS = CPU_COUNT", f"WORKERS = {workers}")]:
         text = text.replace(old, new)
     path.write_text(text, encoding="utf-8")
     return path
@@ -50,7 +50,7 @@ def start(command, folder, **options):
 def test_hostile_names_paths_and_letters(tmp_path):
     # Chinese letters that the console does not have, a package `lab` that is installed, Python's
     # safe path, a link to the script in another folder, a notebook's backend.
-    script = copy_quick(tmp_path / "\u52a0\u6cd5")
+    script = copy_quick(tmp_path / "\u52a0\u6cd5", workers=1)
     other = tmp_path / "installed"
     (other / "lab").mkdir(parents=True)
     (other / "lab" / "__init__.py").write_text("")
@@ -89,7 +89,7 @@ def test_closed_outputs_and_broken_pipes(tmp_path):
 
 
 def test_a_machine_without_shared_memory_or_temporary_folders(tmp_path):
-    copy_quick(tmp_path)
+    copy_quick(tmp_path, workers=1)
     lines = [
         "import multiprocessing.synchronize, runpy, tempfile",
         "def refuse(*_, **__): raise FileNotFoundError(2, 'No usable temporary directory found')",
@@ -125,7 +125,7 @@ def test_a_disk_that_takes_no_more_is_named_in_one_line(tmp_path):
 
 
 def test_a_script_without_a_guard_ends_with_lines(tmp_path):
-    copy_quick(tmp_path)
+    copy_quick(tmp_path, workers=1)
     (tmp_path / "mine.py").write_text("import source\n\nsource.main()\n")
     ended = start(["mine.py"], tmp_path)
     lines = ended.stderr.decode().splitlines()
@@ -217,7 +217,7 @@ def test_results_edited_in_any_way_that_json_allows(tiny):
     unedited = json.loads(path.read_text())
     draws = random.Random(0)
     refused = 0
-    for number in range(40):
+    for number in range(30):
         edited = copy.deepcopy(unedited)
         place = draws.choice(places_of(edited))
         parent = edited
@@ -236,6 +236,6 @@ def test_results_edited_in_any_way_that_json_allows(tiny):
             refused += 1
             assert "\n" not in str(error) and ("results.json" in str(error) or ".png" in str(error))
         assert json.loads(path.read_text()) == edited
-    assert 5 < refused < 38
+    assert 3 < refused < 28
     path.write_text(json.dumps(unedited))
     assert source.read_results() == unedited

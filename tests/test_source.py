@@ -318,7 +318,9 @@ def test_what_there_is_no_more_goes_from_the_results(tiny):
 def test_where_nothing_can_be_proven_that_is_said_and_the_rest_is_run(tiny, monkeypatch, capsys):
     # The workers have it from here. oneDNN has read it long ago in this process.
     monkeypatch.setenv("DNNL_DEFAULT_FPMATH_MODE", "BF16")
-    figures = tiny(EXPERIMENTS={"mine": compare(SMALL, [0])}, **EXACT | {"REMEMBERING": ["mine"]})
+    looks = {"REMEMBERING": ["mine"], "STRESSED": EXACT["STRESSED"], "MEMORY": 4}
+    proven = {"PROVEN_SEEDS": EXACT["PROVEN_SEEDS"], "LENGTHS": EXACT["LENGTHS"]}
+    figures = tiny(EXPERIMENTS={"mine": compare(SMALL, [0])}, **looks, **proven)
     source.main()
     assert "No adder can be proven here: DNNL_DEFAULT_FPMATH_MODE is 'BF16'.\n" in (
         capsys.readouterr().out
@@ -361,7 +363,7 @@ def test_the_number_of_workers_changes_nothing(tiny, tmp_path):
         "long": compare(replace(SMALL, digitlen=300, steps=10), [0, 1]),
     }
     curves = []
-    for workers in (0, 1, 2):
+    for workers in (0, 2):
         places = {"FIGURES": tmp_path / f"figures{workers}", "CACHE": tmp_path / f".runs{workers}"}
         figures = tiny(EXPERIMENTS=experiments, WORKERS=workers, **places)
         source.main()
@@ -372,7 +374,7 @@ def test_the_number_of_workers_changes_nothing(tiny, tmp_path):
                 for experiment in described
             ]
         )
-    assert curves[0] == curves[1] == curves[2] and len(curves[0][0]) == 8
+    assert curves[0] == curves[1] and len(curves[0][0]) == 8
 
 
 def test_each_part_runs_by_itself(tiny):
