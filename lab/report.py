@@ -344,11 +344,16 @@ def value_compared(said, variant):
 def differences(name, variants):
     """How the settings of an experiment differ from the report's, a line for each field that does.
 
-    All fields count but the seed and the device. More values than the report compares are no
-    difference: it is judged on those that it has.
+    All fields count but the seed and the device, also a field that report.toml does not name: what
+    it is in the report, nobody knows. More values than the report compares are no difference: it is
+    judged on those that it has.
     """
     said = REPORT[name]
     lines = []
+    unnamed = variants[0]["settings"].keys() - said["settings"].keys() - {"seed", "device"}
+    for field in sorted(unnamed):
+        ours = list(dict.fromkeys(variant["settings"][field] for variant in variants))
+        lines.append(f"{field} is {in_words(ours)}, and report.toml does not name it")
     for field, value in said["settings"].items():
         ours = list(dict.fromkeys(variant["settings"][field] for variant in variants))
         if field == said["compares"]:
@@ -685,7 +690,12 @@ def describe_gpu(ms, kinds):
     devices = {device: {"device": device, "kind": kind, "ms": []} for device, kind in kinds.items()}
     for (device, digits), times in ms.items():
         devices[device]["ms"].append([digits, times])
-    claims = [judge_gpu(ms, device) for device in devices if device != "cpu"]
+    claims = [
+        judge_gpu(claim, ms, device)
+        for device in devices
+        if device != "cpu"
+        for claim in GPU["claims"]
+    ]
     return GPU | {
         "claims": claims,
         "verdict": tally(claims) or NO_GPU,
@@ -694,9 +704,8 @@ def describe_gpu(ms, kinds):
     }
 
 
-def judge_gpu(ms, device):
-    """The claim on a GPU, judged by an answer each time: was it so much faster at each length?"""
-    (claim,) = GPU["claims"]
+def judge_gpu(claim, ms, device):
+    """A claim on a GPU, judged by an answer each time: was it so much faster at each length?"""
     speedups = {}
     for place, digits in ms:
         if place == device:

@@ -7,6 +7,7 @@ from lab.files import written_whole
 
 # The kinds of the values at the top; those of the parts are seen when they are shown.
 KINDS = {"experiments": dict, "pictures": dict, "names": list}
+ALL_DIGITS = 17  # of a float: the same number comes back
 VERSION = 2  # of what the file holds: one more where a key is new, gone or means something else
 
 
@@ -62,15 +63,19 @@ def to_json(value, line="\n"):
     return json.dumps(value, allow_nan=False)
 
 
-def plain(value):
+def plain(value, digits=6):
     """`value` as a JSON file gives it back: lists for tuples, text for keys, floats at six digits.
 
-    NaN and infinities are None.
+    Settings keep all their digits, so that a run can be repeated from them. NaN and infinities are
+    None.
     """
     if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain(item, digits) for item in value]
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {
+            str(key): plain(item, ALL_DIGITS if key == "settings" else digits)
+            for key, item in value.items()
+        }
     return value

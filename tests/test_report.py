@@ -548,6 +548,8 @@ def test_only_the_reports_settings_get_a_verdict():
         assert described["claims"] == described["numbers"] == described["printed"] == []
         assert [variant["report"] for variant in described["variants"]] == [None] * 5
         assert described["verdict"] == report.NO_VERDICT and described["differences"] == [line]
+    (line,) = report.differences("rnn-layers", experiment("rnn-layers", layers, weight_decay=0.1))
+    assert line == "weight_decay is 0.1, and report.toml does not name it"
     both = experiment("rnn-layers", layers) + experiment("rnn-layers", layers, steps=600)
     (line,) = report.differences("rnn-layers", both)
     assert line == "steps is 500, 600, the report's is 500"
@@ -674,7 +676,7 @@ def test_a_run_that_broke_off_at_once_is_described():
     assert described["numbers"][0]["place"] == "earlier"
 
 
-def test_the_gpu_is_judged_only_where_there_is_one():
+def test_the_gpu_is_judged_only_where_there_is_one(monkeypatch):
     on_cpu = {("cpu", 10): [5.0] * 5, ("cpu", 100): [40.0] * 5}
     described = report.describe_gpu(on_cpu, {"cpu": "abacus"})
     assert described["verdict"] == report.NO_GPU and described["claims"] == []
@@ -687,6 +689,10 @@ def test_the_gpu_is_judged_only_where_there_is_one():
     on_both["cuda", 10] = [5.0 / 3, 1.0, 1.0, 1.0, 1.0]
     (claim,) = report.describe_gpu(on_both, kinds)["claims"]
     assert claim["verdict"] == "holds" and claim["words"] == "速度快了三四倍左右"
+    stricter = report.GPU["claims"][0] | {"at_least": 7}
+    monkeypatch.setitem(report.GPU, "claims", [*report.GPU["claims"], stricter])
+    claims = report.describe_gpu(on_both, kinds)["claims"]
+    assert [claim["verdict"] for claim in claims] == ["holds", "does not hold"]
 
 
 # --- What is said of all results together.

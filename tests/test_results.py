@@ -80,3 +80,10 @@ def test_plain_is_what_json_gives_back():
     expected = {"1": [0.123457, None, None], "b": {"c": [True, None, "1e-9", 7]}}
     assert results.plain(value) == expected == json.loads(json.dumps(expected))
     assert results.plain(results.plain(value)) == expected
+
+
+def test_settings_keep_all_their_digits():
+    rate = 0.1 + 0.2
+    value = {"settings": {"lr": rate, "more": [rate]}, "loss": rate}
+    again = json.loads(json.dumps(results.plain(value)))
+    assert again == {"settings": {"lr": rate, "more": [rate]}, "loss": 0.3}
