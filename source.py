@@ -16,7 +16,6 @@ import re
 import statistics
 import sys
 import time
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -31,22 +30,38 @@ import exact
 import pt
 from exact.by_hand import build_by_hand
 from exact.provable import provable_cell, why_nothing_can_be_proven
-from lab import page, pictures, report, results, trials, worth
+from lab import deciding, measuring, page, pictures, report, results, worth
 from lab.console import NobodyReadsError, leave_quietly, prepare_output, say
 from lab.files import FolderInUseError, held, written_whole
 from lab.parts import (
     Part,
+    say_left_out,
+    say_proof_training,
+    say_times,
+    say_training,
     submit_errors,
     submit_little,
     submit_memory,
     submit_training,
 )
-from lab.pool import PoolError, open_pool
-from lab.trials import Settings, compare, compare_settings
+from lab.runs import Run, open_lab
+from lab.settings import (
+    Experiment,
+    Settings,
+    SettingsError,
+    compare,
+    compare_settings,
+    end_at_the_readers_line,
+    expected_seconds,
+    hint,
+    label_values,
+)
+from lab.training import plain_adder, time_step
+from lab.workers import LabError
 from pt import evaluate, myAdvPTRNNModel, myPTRNNModel, train  # noqa: F401  (the report's names)
 
 if __name__ == "__main__":
-    sys.excepthook = trials.end_at_the_readers_line  # a bad setting is shown where it stands below
+    sys.excepthook = end_at_the_readers_line  # a bad setting is shown where it stands below
 
 # --- The constants to edit.
 
@@ -189,7 +204,7 @@ PARTS = [
 ]
 
 
-# --- What is run. Given a pool, each of these three submits its runs to it and returns its parts at
+# --- What is run. Given a lab, each of these three submits its runs to it and returns its parts at
 # once, for `finish` to wait for; given none, it opens one and is run to its end by itself.
 
 
@@ -197,37 +212,37 @@ class ConstantError(ValueError):
     """A constant above that cannot be; the message names it."""
 
 
-def pt_main(pool=None):
+def pt_main(lab=None):
     """Task 1: the report's simple adder, on the course's example and at 100, 1000, 5000 digits."""
-    if pool is None:
+    if lab is None:
         return run_to_the_end(pt_main)
     names = [name for name in EXPERIMENTS if name in TASK_1 and is_wanted(name)]
-    return [submit_experiment(pool, name) for name in names]
+    return [submit_experiment(lab, name) for name in names]
 
 
-def pt_adv_main(pool=None):
+def pt_adv_main(lab=None):
     """Task 2: layers, cells, learning rates and the report's final model; CUDA; and your own."""
-    if pool is None:
+    if lab is None:
         return run_to_the_end(pt_adv_main)
     names = [name for name in EXPERIMENTS if name not in TASK_1 and is_wanted(name)]
-    submitted = [submit_experiment(pool, name) for name in names]
+    submitted = [submit_experiment(lab, name) for name in names]
     if is_wanted("gpu") and TIMED_LENGTHS:
-        submitted.append(submit_gpu(pool))
+        submitted.append(submit_gpu(lab))
     return submitted
 
 
-def exact_main(pool=None):
+def exact_main(lab=None):
     """Beyond the report: what 100% is worth, the proof, long carry chains, a million digits."""
-    if pool is None:
+    if lab is None:
         return run_to_the_end(exact_main)
-    submitted = submit_worth(pool)
+    submitted = submit_worth(lab)
     # Its one run takes long: as the last it would keep one worker busy and the others idle.
     if is_wanted("lengths") and list_proven_cells() and LENGTHS:
-        submitted.append(submit_lengths(pool))
+        submitted.append(submit_lengths(lab))
     if is_wanted("proof") and list_proven_sizes() and why_nothing_can_be_proven() is None:
-        submitted.append(submit_proof(pool))
+        submitted.append(submit_proof(lab))
     if is_wanted("stress") and STRESSED and CHAINS:
-        submitted.append(submit_stress(pool))
+        submitted.append(submit_stress(lab))
     return submitted
 
 
@@ -237,7 +252,7 @@ def main():
 
 
 def run_to_the_end(*mains):
-    """Have each of `mains` submit its runs to one pool, then wait for them; returns their parts."""
+    """Have each of `mains` submit its runs to one lab, then wait for them; returns their parts."""
     leave_if_read_by_a_worker()
     try:
         check_constants()
@@ -245,13 +260,13 @@ def run_to_the_end(*mains):
         raise ConstantError(str(error)) from None
     with held(FIGURES):
         merged = read_results()
-        with open_pool(cache=CACHE, workers=WORKERS, scheduler=SCHEDULER) as pool:
+        with open_lab(cache=CACHE, workers=WORKERS, scheduler=SCHEDULER) as lab:
             submitted = []
             for submit in mains:
-                submitted += submit(pool)
-            print_header(submitted, pool)
+                submitted += submit(lab)
+            print_header(submitted, lab)
             is_everything = len(mains) > 1 and not ONLY
-            finish(submitted, pool, merged, is_everything)
+            finish(submitted, lab, merged, is_everything)
     return submitted
 
 
@@ -322,7 +337,7 @@ def check_constants():
     if LITTLE_DIGITS:
         try:
             list_little(["RNN", "GRU", "LSTM"])
-        except trials.SettingsError as error:
+        except SettingsError as error:
             raise ValueError(f"LITTLE, LITTLE_DIGITS or LITTLE_SEEDS: {error}") from None
     try:
         check_proven_sizes()
@@ -348,8 +363,8 @@ def check_names(constant, names, known):
         raise ValueError(f"{constant} must be a list of names, got {names!r}")
     for name in names:
         if name not in known:
-            hint = trials.hint(str(name), known)
-            raise ValueError(f"{constant} may name {', '.join(known)}, got {name!r}{hint}")
+            close = hint(str(name), known)
+            raise ValueError(f"{constant} may name {', '.join(known)}, got {name!r}{close}")
 
 
 def check_experiments(constant, experiments):
@@ -357,7 +372,7 @@ def check_experiments(constant, experiments):
     for name, experiment in experiments.items():
         if not isinstance(name, str):
             raise ValueError(f"{constant}: a name must be a text, got {name!r}")
-        if not isinstance(experiment, trials.Experiment):
+        if not isinstance(experiment, Experiment):
             raise ValueError(f"{constant}: {name!r} must be made by compare, got {experiment!r}")
 
 
@@ -393,22 +408,21 @@ def check_devices():
 
 
 class SubmittedAdder(NamedTuple):
-    """An adder, submitted: the futures of what becomes of it."""
+    """An adder, submitted: its runs."""
 
     seed: int
-    training: Future
-    adder: Future  # the adder alone, out of the result of its training
-    deciding: Future
+    training: Run
+    decision: Run
 
 
-def submit_experiment(pool, name):
+def submit_experiment(lab, name):
     """Submit an experiment, the longest trainings first."""
     experiment = EXPERIMENTS[name]
     first = experiment.variants[0].settings[0] if name == "task-1" else None
-    adders = submit_adders(pool, name, experiment, speaker=first)
+    adders = submit_adders(lab, name, experiment, speaker=first)
     testing = {}
     if name == "final-model":
-        testing = {settings: submit_test(pool, name, one) for settings, one in adders.items()}
+        testing = {settings: submit_test(lab, name, one) for settings, one in adders.items()}
 
     def describe():
         variants = []
@@ -431,17 +445,17 @@ def submit_experiment(pool, name):
     return Part(name, [*runs_of(adders.values()), *testing.values()], describe)
 
 
-def submit_test(pool, name, submitted):
+def submit_test(lab, name, submitted):
     """Have an adder tested on 100 pairs of 5000 digits, as the report claims of its final model."""
     title = f"{name}, seed {submitted.seed}, on 5000 digits"
-    return pool.submit(
-        worth.test_lengths,
-        submitted.adder,
+    return lab.submit(
+        measuring.measure_accuracy,
+        submitted.training,
         [5000],
         100,
         title=title,
         seconds=2.0,
-        say=trials.describe_left_out,
+        say=say_left_out,
     )
 
 
@@ -455,43 +469,36 @@ def save_adder(submitted, path):
     """Save an adder, for later runs to look at."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as aside:
-        pt.save(pt.adder_of(**submitted.adder.result()), aside)
+        pt.save(pt.adder_of(**submitted.training.result()["adder"]), aside)
 
 
-def collect_adders(pool, name, choose):
-    """The adders that an experiment ends with, for a part to look at: see `submit_trained`.
+def collect_trainings(lab, name):
+    """The trainings of an experiment, for a part to look at their adders: see `submit_trainings`.
 
-    Those of an experiment in SLOW that is not to be run now are the ones that it left in FIGURES.
+    Those of an experiment in SLOW that is not to be run now are the results that it left in
+    FIGURES.
     """
     if name not in SLOW or is_wanted(name):
-        return submit_trained(pool, name, EXPERIMENTS[name], choose)
-    adders = []
+        return submit_trainings(lab, name, EXPERIMENTS[name])
+    trainings = []
     before = results.read(FIGURES / "results.json")["experiments"].get(name, {"variants": []})
     if not before["variants"]:
-        pool.print(f"{name} is in SLOW and has no results in {FIGURES}: left out")
+        say(f"{name} is in SLOW and has no results in {FIGURES}: left out")
     for variant in before["variants"]:
         for run in variant["runs"]:
             path = name_adder(name, variant["label"], run["seed"])
             if path.exists():
-                adder = trials.plain_adder(pt.load(path))
-                adders.append(choose(run | {"adder": adder}))
+                known = {key: run[key] for key in ("error", "accuracy")}
+                trainings.append(known | {"adder": plain_adder(pt.load(path))})
             else:
-                pool.print(f"{path.name} is not in {path.parent}: left out")
-    return adders
+                say(f"{path.name} is not in {path.parent}: left out")
+    return trainings
 
 
-def get_perfect_adder(training):
-    """The adder alone, out of the result of its training, if it ends at 100%, else None."""
-    return training["adder"] if report.ends_correct(training) else None
-
-
-def submit_trained(pool, name, experiment, choose):
-    """Submit the adders of an experiment to be trained, for a part to look at: a list.
-
-    `choose` is a function of a training's result that returns its adder, or None to leave it out.
-    """
+def submit_trainings(lab, name, experiment):
+    """Submit the adders of an experiment to be trained, for a part to look at: a list."""
     return [
-        pool.derive(choose, submit_training(pool, settings, title))
+        submit_training(lab, settings, title)
         for settings, title in name_trainings(name, experiment).items()
     ]
 
@@ -503,43 +510,40 @@ def name_trainings(name, experiment):
         for settings in variant.settings:
             words = [name, variant.label, f"seed {settings.seed}"]
             titles[settings] = ", ".join(filter(None, words))
-    in_order = sorted(titles, key=trials.expected_seconds, reverse=True)
+    in_order = sorted(titles, key=expected_seconds, reverse=True)
     return {settings: titles[settings] for settings in in_order}
 
 
-def submit_adders(pool, name, experiment, speaker=None):
+def submit_adders(lab, name, experiment, speaker=None):
     """Submit the adders of an experiment to be trained and decided: {settings: SubmittedAdder}.
 
-    What was submitted before, by another experiment, is not trained again: the pool sees that. The
+    What was submitted before, by another experiment, is not trained again: the lab sees that. The
     training with the settings `speaker` prints the report's lines.
     """
     adders = {}
     for settings, title in name_trainings(name, experiment).items():
-        on_line = pool.print if settings == speaker else None
-        training = submit_training(pool, settings, title, on_line)
-        adders[settings] = submit_decision(
-            pool, title, settings.seed, training, trials.describe_training
-        )
+        on_line = say if settings == speaker else None
+        training = submit_training(lab, settings, title, on_line)
+        adders[settings] = submit_decision(lab, title, settings.seed, training, say_training)
     return adders
 
 
-def submit_decision(pool, title, seed, training, describe_training):
+def submit_decision(lab, title, seed, training, say_trained):
     """Have the adder that a training makes decided once it is made.
 
     One line says what came of both, when it is decided.
     """
-    adder = pool.derive(trials.get_adder, training)
 
-    def say(decision):
-        return f"{describe_training(training.result())}{decision['decided']}"
+    def say_both(decision):
+        return f"{say_trained(training.result())}{decision['decided']}"
 
-    deciding = pool.submit(trials.decide_adder, adder, title=title, seconds=0.3, say=say)
-    return SubmittedAdder(seed, training, adder, deciding)
+    decided = lab.submit(deciding.decide_adder, training, title=title, seconds=0.3, say=say_both)
+    return SubmittedAdder(seed, training, decided)
 
 
 def runs_of(adders):
     """The runs of submitted adders."""
-    return [run for adder in adders for run in (adder.training, adder.deciding)]
+    return [run for adder in adders for run in (adder.training, adder.decision)]
 
 
 def describe_run(adder):
@@ -552,54 +556,54 @@ def describe_run(adder):
         "accuracy": training["accuracy"],
         "error": training["error"],
         "ms_per_step": training["ms_per_step"],
-    } | adder.deciding.result()
+    } | adder.decision.result()
 
 
-def submit_gpu(pool):
+def submit_gpu(lab):
     """Submit the times of a training step at each length, on the CPU and on DEVICE."""
     devices = list(dict.fromkeys(["cpu", DEVICE]))
     runs = {}
     for device in devices:
         for digits in sorted(TIMED_LENGTHS, reverse=True):
-            runs[device, digits] = pool.submit(
-                trials.time_step,
+            runs[device, digits] = lab.submit(
+                time_step,
                 digits,
                 device,
                 title=f"gpu, {digits} digits on {device}",
                 seconds=1.8e-3 * digits,
                 device=device,
-                say=trials.describe_times,
+                say=say_times,
             )
 
     def describe():
         ms = {key: runs[key].result()["ms"] for key in sorted(runs)}
-        kinds = {device: pool.machine(device)["device"] for device in devices}
+        kinds = {device: lab.machine(device)["device"] for device in devices}
         return report.describe_gpu(ms, kinds)
 
     return Part("gpu", list(runs.values()), describe)
 
 
-def submit_worth(pool):
+def submit_worth(lab):
     """Submit what looks at adders that end at 100%, and those that are trained on short numbers."""
     submitted = []
     if is_wanted("errors"):
         groups = {}
         for name in EXPERIMENTS:
-            groups[name] = collect_adders(pool, name, get_perfect_adder)
-        submitted.append(submit_errors(pool, "errors", groups, COUNTED_PAIRS))
+            groups[name] = collect_trainings(lab, name)
+        submitted.append(submit_errors(lab, "errors", groups, COUNTED_PAIRS))
     if is_wanted("errors_in_a_million"):
         groups = {}
         for name in ("task-1", "final-model"):
             if name in EXPERIMENTS:
-                groups[name] = collect_adders(pool, name, get_perfect_adder)
-        submitted.append(submit_errors(pool, "errors_in_a_million", groups, MANY_PAIRS))
+                groups[name] = collect_trainings(lab, name)
+        submitted.append(submit_errors(lab, "errors_in_a_million", groups, MANY_PAIRS))
     if is_wanted("memory") and (REMEMBERING or list_proven_cells()):
-        submitted.append(submit_memory(pool, group_remembering(pool), MEMORY))
+        submitted.append(submit_memory(lab, group_remembering(lab), MEMORY))
     for name, cells in {"little": ["RNN"], "little_gated": ["GRU", "LSTM"]}.items():
         if is_wanted(name) and LITTLE_DIGITS and LITTLE_LENGTHS:
             experiments = list_little(cells)
             submitted.append(
-                submit_little(pool, name, experiments, LITTLE_LENGTHS, 100, list_long_trainings)
+                submit_little(lab, name, experiments, LITTLE_LENGTHS, 100, list_long_trainings)
             )
     return submitted
 
@@ -612,13 +616,13 @@ def list_little(cells):
     }
 
 
-def group_remembering(pool):
+def group_remembering(lab):
     """The adders whose memory is looked at: those of REMEMBERING, and proven ones."""
     groups = {}
     for name in REMEMBERING:
-        groups[name] = collect_adders(pool, name, trials.get_adder)
+        groups[name] = collect_trainings(lab, name)
     for cell in list_proven_cells():
-        groups[for_the_proof(cell)] = submit_first_for_proof(pool, cell, 3)
+        groups[for_the_proof(cell)] = submit_first_for_proof(lab, cell, 3)
     return groups
 
 
@@ -637,29 +641,27 @@ def list_long_trainings():
     return trainings
 
 
-def submit_training_for_proof(pool, cell, layers, hidden, seed):
+def submit_training_for_proof(lab, cell, layers, hidden, seed):
     """Submit an adder to be trained for the proof."""
-    return pool.submit(
-        trials.train_for_proof,
+    return lab.submit(
+        deciding.train_for_proof,
         cell,
         layers,
         hidden,
         seed,
         DEVICE,
         title=f"proof, {name_size(cell, layers, hidden)}, seed {seed}",
-        seconds=trials.expected_seconds_for_proof(cell, layers),
+        seconds=deciding.expected_seconds_for_proof(cell, layers),
         device=DEVICE,
     )
 
 
-def submit_for_proof(pool, cell, layers, seeds, hidden):
+def submit_for_proof(lab, cell, layers, seeds, hidden):
     """Submit adders of one cell and size to be trained for the proof, and decided: a list."""
     adders = []
     for seed in seeds:
-        training = submit_training_for_proof(pool, cell, layers, hidden, seed)
-        adders.append(
-            submit_decision(pool, training.title, seed, training, trials.describe_proof_training)
-        )
+        training = submit_training_for_proof(lab, cell, layers, hidden, seed)
+        adders.append(submit_decision(lab, training.title, seed, training, say_proof_training))
     return adders
 
 
@@ -668,51 +670,50 @@ def name_size(cell, layers, hidden):
     size = {"cell": cell, "layers": layers}
     if hidden != pt.HIDDEN:
         size["hidden"] = hidden
-    return trials.describe(size)
+    return label_values(size)
 
 
-def submit_first_for_proof(pool, cell, count):
+def submit_first_for_proof(lab, cell, count):
     """Submit the first adders of a cell for the proof, for a part to look at: a list.
 
     They are `count` at most, of those with fewest layers.
     """
     by_layers = PROVEN_SEEDS[cell]
     layers = min(by_layers)
-    adders = []
+    trainings = []
     for seed in by_layers[layers][:count]:
-        training = submit_training_for_proof(pool, cell, layers, pt.HIDDEN, seed)
-        adders.append(pool.derive(trials.get_adder, training))
-    return adders
+        trainings.append(submit_training_for_proof(lab, cell, layers, pt.HIDDEN, seed))
+    return trainings
 
 
-def submit_proof(pool):
+def submit_proof(lab):
     """Submit the adders for the proof, the deepest first, and the picture's portraits of some."""
     sizes = list_proven_sizes()
     adders = {}
     for cell, layers, hidden in sorted(sizes, key=lambda size: size[1], reverse=True):
         seeds = sizes[cell, layers, hidden]
-        adders[cell, layers, hidden] = submit_for_proof(pool, cell, layers, seeds, hidden)
+        adders[cell, layers, hidden] = submit_for_proof(lab, cell, layers, seeds, hidden)
     shown = {}
     if STRESSED:
         name, experiment = next(iter(STRESSED.items()))
         settings, title = next(iter(name_trainings(name, experiment).items()))
         if has_portrait(settings):
-            shown[name] = pool.derive(trials.get_adder, submit_training(pool, settings, title))
+            shown[name] = submit_training(lab, settings, title)
     for size in sizes:
-        shown.setdefault(for_the_proof(size[0]), adders[size][0].adder)  # one with fewest layers
-    by_hand = trials.plain_adder(build_by_hand())
+        shown.setdefault(for_the_proof(size[0]), adders[size][0].training)  # one with fewest layers
+    by_hand = {"adder": plain_adder(build_by_hand())}
     shown["set by hand"] = by_hand
     portraits = {
-        name: pool.submit(trials.portray, adder, title=f"portrait of {name}", seconds=0.5)
-        for name, adder in shown.items()
+        name: lab.submit(deciding.portray, training, title=f"portrait of {name}", seconds=0.5)
+        for name, training in shown.items()
     }
-    deciding = pool.submit(trials.decide_adder, by_hand, title="set by hand", seconds=0.3)
-    checking = submit_check(pool, by_hand, "set by hand")
-    runs = [*portraits.values(), deciding, checking]
+    decision = lab.submit(deciding.decide_adder, by_hand, title="set by hand", seconds=0.3)
+    checking = submit_check(lab, by_hand, "set by hand")
+    runs = [*portraits.values(), decision, checking]
     checks = {}
     for submitted in adders.values():
         runs += runs_of(submitted)
-        checks |= {one: submit_check(pool, one.adder, one.training.title) for one in submitted}
+        checks |= {one: submit_check(lab, one.training, one.training.title) for one in submitted}
     runs += checks.values()
 
     def describe():
@@ -734,7 +735,7 @@ def submit_proof(pool):
         return {
             "picture": "proof.png",
             "groups": groups,
-            "by_hand": describe_decided(deciding.result(), checking.result())
+            "by_hand": describe_decided(decision.result(), checking.result())
             | {"parameters": sum(parameter.numel() for parameter in model.parameters())},
             "portraits": [{"name": name} | run.result() for name, run in portraits.items()],
         }
@@ -772,14 +773,14 @@ def for_the_proof(cell):
     return f"{cell}, trained for the proof"
 
 
-def submit_check(pool, adder, title):
+def submit_check(lab, training, title):
     """Have the proof of an adder checked by exact/check.py."""
-    return pool.submit(trials.check_proof, adder, title=f"check of {title}", seconds=1.0)
+    return lab.submit(deciding.check_proof, training, title=f"check of {title}", seconds=1.0)
 
 
 def describe_proof_run(submitted, check):
     """What results.json has of an adder that was trained for the proof."""
-    decided = describe_decided(submitted.deciding.result(), check.result())
+    decided = describe_decided(submitted.decision.result(), check.result())
     decided["seconds"] += submitted.training.result()["seconds"]
     return decided | {"seed": submitted.seed}
 
@@ -793,8 +794,8 @@ def describe_decided(decision, checked):
 def save_first_proven(adders, path):
     """Save the first proven one of submitted adders, with its certificate."""
     for submitted in adders:
-        if submitted.deciding.result()["verdict"] == "proven":
-            save_if_proven(pt.adder_of(**submitted.adder.result()), path)
+        if submitted.decision.result()["verdict"] == "proven":
+            save_if_proven(pt.adder_of(**submitted.training.result()["adder"]), path)
             return
 
 
@@ -807,21 +808,21 @@ def save_if_proven(model, path):
             exact.save_certificate(model, proof, aside)
 
 
-def submit_stress(pool):
+def submit_stress(lab):
     """Submit adders of STRESSED, and some for the proof, to pairs with long carry chains."""
     groups = {}
     for name, experiment in STRESSED.items():
-        groups[name] = submit_trained(pool, name, experiment, trials.get_adder)
+        groups[name] = submit_trainings(lab, name, experiment)
     for cell in list_proven_cells()[:1]:
-        groups[for_the_proof(cell)] = submit_first_for_proof(pool, cell, 5)
-    run = pool.submit(
-        trials.stress,
+        groups[for_the_proof(cell)] = submit_first_for_proof(lab, cell, 5)
+    run = lab.submit(
+        measuring.stress,
         groups,
         sorted(CHAINS),
         CHAIN_PAIRS,
         title="stress",
         seconds=5.0,
-        say=trials.describe_left_out,
+        say=say_left_out,
     )
 
     def describe():
@@ -830,10 +831,10 @@ def submit_stress(pool):
     return Part("stress", [run], describe)
 
 
-def submit_lengths(pool):
+def submit_lengths(lab):
     """Submit the first adder for the proof to numbers of each of LENGTHS."""
-    [adder] = submit_first_for_proof(pool, list_proven_cells()[0], 1)
-    run = pool.submit(trials.add_long_numbers, adder, LENGTHS, title="lengths", seconds=15.0)
+    [training] = submit_first_for_proof(lab, list_proven_cells()[0], 1)
+    run = lab.submit(measuring.add_long_numbers, training, LENGTHS, title="lengths", seconds=15.0)
 
     def describe():
         return {"peers": report.PEERS} | run.result()
@@ -847,11 +848,11 @@ START_UP = 5  # seconds until the workers work, about
 OVERVIEW_EVERY = 20  # seconds, at least, between two drawings of the pictures of all parts
 
 
-def print_header(parts, pool):
+def print_header(parts, lab):
     """Say what will be run, by whom, for about how long, and where to look."""
-    runs = set(pool.submitted)
+    runs = lab.runs.values()
     cached = [run for run in runs if run.done()]
-    seconds = START_UP + pool.total / max(1, WORKERS)
+    seconds = START_UP + lab.total / max(1, WORKERS)
     takes = f": about {seconds:.0f} s" if seconds < 100 else f": about {seconds / 60:.0f} minutes"
     if SCHEDULER:
         takes = ""  # its workers come and go
@@ -860,14 +861,14 @@ def print_header(parts, pool):
         f"{len(runs)} runs (an adder is trained in one, decided in another), "
         f"{len(cached)} of them cached in {CACHE.name}/, on {DEVICE}."
     )
-    say(f"Shared by {pool.workers}{takes}.")
+    say(f"Shared by {lab.workers}{takes}.")
     reason = why_nothing_can_be_proven()
     if reason is not None:
         say(f"No adder can be proven here: {reason}.")
     say(f"Pictures, and a page that follows the run: {FIGURES / 'index.html'}")
 
 
-def finish(parts, pool, merged, is_everything):
+def finish(parts, lab, merged, is_everything):
     """Wait for the parts; each is judged, drawn, said and on the page when its last run has ended.
 
     `merged` is what results.json had: a part that is run replaces its own there, the rest stays.
@@ -878,13 +879,13 @@ def finish(parts, pool, merged, is_everything):
     overview_due = began
     is_counted = True  # whether the counts are those of all that has ended
     waiting = list(parts)
-    write_page(merged, describe_progress(waiting, pool))
+    write_page(merged, describe_progress(waiting, lab))
     try:
         while True:
             ended = [part for part in waiting if all(run.done() for run in part.runs)]
             for part in ended:
                 waiting.remove(part)
-                merge(merged, part, pool)
+                merge(merged, part, lab)
                 is_counted = False
             is_due = not is_counted and time.monotonic() >= overview_due
             if not waiting or is_due:
@@ -892,14 +893,14 @@ def finish(parts, pool, merged, is_everything):
                 is_counted = True
                 overview_due = time.monotonic() + OVERVIEW_EVERY
             if not waiting and is_everything:
-                note_whole_run(merged, parts, pool, time.monotonic() - began)
+                note_whole_run(merged, parts, lab, time.monotonic() - began)
             if not waiting or is_due or ended:
                 write_results(merged)
-                write_page(merged, describe_progress(waiting, pool))
+                write_page(merged, describe_progress(waiting, lab))
             if not waiting:
                 break
-            page.write_status(FIGURES, describe_progress(waiting, pool))
-            pool.wait()
+            page.write_status(FIGURES, describe_progress(waiting, lab))
+            lab.wait()
     finally:
         write_page(merged)
 
@@ -912,16 +913,16 @@ def write_page(merged, running=None):
         say(f"the page stays as it was: {error}")
 
 
-def describe_progress(waiting, pool):
+def describe_progress(waiting, lab):
     """What the page says while a run goes on."""
     return {
         "names": [part.name for part in waiting],
-        "share": pool.share,
+        "share": lab.share,
         "at": time.strftime("%H:%M:%S"),
     }
 
 
-def merge(merged, part, pool):
+def merge(merged, part, lab):
     """Put a finished part into the results, by what it was made, and say its verdict.
 
     Where all its runs were cached and nothing changed, it stays as it was made before.
@@ -930,14 +931,14 @@ def merge(merged, part, pool):
     place = merged["experiments"] if part.name in EXPERIMENTS else merged
     if described is None:
         place.pop(part.name, None)
-        pool.print(f"{part.name}: nothing to look at")
+        say(f"{part.name}: nothing to look at")
         return
     work = describe_work(part.runs)
-    described["made"] = results.plain(pool.machine(DEVICE) | work | {"workers": pool.workers})
+    described["made"] = results.plain(lab.machine(DEVICE) | work | {"workers": lab.workers})
     is_new = without_made(described) != without_made(place.get(part.name, {}))
     if is_new or work["cached"] < work["runs"]:
         place[part.name] = described
-    pool.print(f"{part.name}: {described.get('verdict', 'done')}")
+    say(f"{part.name}: {described.get('verdict', 'done')}")
 
 
 def without_made(described):
@@ -985,14 +986,14 @@ def describe_work(runs):
     }
 
 
-def note_whole_run(merged, parts, pool, seconds):
+def note_whole_run(merged, parts, lab, seconds):
     """Put into the results what a run of everything took, unless all of it was cached."""
-    work = describe_work([run for run in pool.submitted if run.done()])
+    work = describe_work([run for run in lab.runs.values() if run.done()])
     if "made" in merged and work["cached"] == work["runs"]:
         return
-    merged["made"] = pool.machine(DEVICE) | {
+    merged["made"] = lab.machine(DEVICE) | {
         "cores": CPU_COUNT,
-        "workers": pool.workers,
+        "workers": lab.workers,
         "seconds": seconds,
         "work_seconds": work["seconds"],
         "runs": work["runs"],
@@ -1034,7 +1035,7 @@ def loss_draw(model, path=None):
 
 
 # Ends that were foreseen: one line says what happened.
-FORESEEN = (PoolError, results.ResultsError, ConstantError, FolderInUseError)
+FORESEEN = (LabError, results.ResultsError, ConstantError, FolderInUseError)
 
 
 def is_of_our_files(error):

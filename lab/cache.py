@@ -1,9 +1,10 @@
-"""Results on disk, each under a name that tells what made it.
+"""The names of runs, and their results on disk under these names.
 
-That is a function, its arguments, its code and the machine. The code is told by its syntax tree,
-so a comment, a docstring or the formatter changes no name. It is the function's own definition,
-everything in its module that this mentions, and every module of the project that these import,
-whole. What is imported by a computed name (`importlib.import_module(name)`) is not seen.
+A run is a call of a function. It is named by the function's name, its arguments (another run among
+them by its own name), the machine, and its code: the file of the function and all files of the
+project that this imports, whole. The code is told by syntax trees, so a comment, a docstring or the
+formatter changes no name. An import by a computed name (`importlib.import_module(name)`) is not
+seen.
 
 The code is the text of the files when this module was imported, whatever they say later. A process
 that executes a run says which code it has imported itself.
@@ -17,19 +18,26 @@ import io
 import json
 import os
 import pickle
+import platform
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.backends.cpu import get_cpu_capability
 
 from lab.files import written_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKSUM_BYTES = hashlib.sha256().digest_size
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-IMPORTS = (ast.Import, ast.ImportFrom)
-OWN_SCOPES = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
+# Environment variables that choose how PyTorch and NumPy compute, so that numbers may differ.
+CHOOSES_NUMBERS = re.compile(
+    "ATEN_CPU_CAPABILITY|MKL_CBWR|MKL_ENABLE_INSTRUCTIONS|MKL_DEBUG_CPU_TYPE|ONEDNN_.*|DNNL_.*|"
+    "OPENBLAS_CORETYPE|NPY_DISABLE_CPU_FEATURES|NVIDIA_TF32_OVERRIDE|"
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE|CUBLAS_WORKSPACE_CONFIG"
+)
 
 
 class DamagedError(Exception):
@@ -47,16 +55,38 @@ def name_run(function, arguments, machine):
     """The name, 64 hexadecimal digits, under which the result of `function(*arguments)` is stored.
 
     `machine` is a dict of what else decides the numbers, such as versions. Raises TypeError for an
-    argument that has no canonical form and for a function that does not stand at the top level of
-    a module.
+    argument that has no canonical form.
     """
     about = [
-        function.__name__,
+        function.__qualname__,
         describe(arguments),
         describe(machine),
-        hash_code(function.__module__, function.__qualname__),
+        digest_code(function.__module__),
     ]
-    return hash_bytes(json.dumps(about).encode())
+    return hash_bytes(json.dumps(about, sort_keys=True).encode())
+
+
+def describe_machine(device):
+    """What decides the numbers of a run here beside its arguments and its code.
+
+    A dict of the versions of python, torch and numpy, the kind of `device` (a GPU's name, or the
+    instructions that a CPU has) and the environment variables that choose how numbers are computed.
+    """
+    kind = f"CPU {platform.machine()} {get_cpu_capability()}"
+    if torch.device(device).type == "cuda":
+        kind = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "no CUDA"
+    variables = [
+        f"{name}={value}"
+        for name, value in sorted(os.environ.items())
+        if CHOOSES_NUMBERS.fullmatch(name)
+    ]
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "device": kind,
+        "variables": ", ".join(variables) or "none",
+    }
 
 
 def describe(value):
@@ -89,46 +119,37 @@ def hash_bytes(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def hash_code(module, name):
-    """The hash of the code of the function `name` of an imported module."""
-    return hash_digests(digest_code(module, name))
-
-
-def hash_digests(digests):
-    """One hash of a dict of them."""
-    return hash_bytes(json.dumps(digests, sort_keys=True).encode())
-
-
 @functools.cache
-def digest_code(module, name):
-    """{file: digest} of the code that the function `name` of an imported module may reach.
+def digest_code(module):
+    """{file: digest} of an imported module of the project and all that it imports of the project.
 
     Two processes that imported the same code have the same.
     """
-    return CODE.digest(Path(sys.modules[module].__file__).resolve(), name)
+    return CODE.digest(find_file(module))
 
 
-def check_unedited(function):
-    """Raise EditedError where the code of `function` on disk is not the code imported here.
+def find_file(module):
+    """The file of an imported module."""
+    return Path(sys.modules[module].__file__).resolve()
+
+
+def check_unedited(module):
+    """Raise EditedError where the code of a module on disk is not the code imported here.
 
     New processes would import the code on disk.
     """
-    imported = digest_code(function.__module__, function.__qualname__)
-    path = Path(sys.modules[function.__module__].__file__).resolve()
     try:
-        on_disk = read_code().digest(path, function.__qualname__)
+        edited = name_differing(read_code().digest(find_file(module)), digest_code(module))
     except SyntaxError as error:
-        raise EditedError(say_edited(Path(error.filename).name)) from None
-    except TypeError:  # the function is gone
-        raise EditedError(say_edited(path.name)) from None
-    if on_disk != imported:
-        raise EditedError(say_edited(name_differing(on_disk, imported)))
+        edited = Path(error.filename).name
+    if edited:
+        raise EditedError(say_edited(edited))
 
 
 def name_differing(digests, others):
     """The files whose code differs in two results of `digest_code`, in words."""
     files = [file for file in digests | others if digests.get(file) != others.get(file)]
-    return ", ".join(sorted({file.partition(":")[0] for file in files}))
+    return ", ".join(sorted(files))
 
 
 def say_edited(files):
@@ -188,50 +209,29 @@ class Code:
             if not path.exists() or path.read_bytes() != source:
                 self.unsure.add(path)
 
-    def digest(self, path, name):
-        """{file: digest} of all code of the project that the function `name` of `path` may reach.
-
-        The statements of `path` itself that it needs count as the file "path:name". Raises
-        TypeError where it is not defined at the file's top level.
-        """
-        statements = self.choose(path, name)
-        reached = set()
-        pending = [(path, statement) for statement in statements]
+    def digest(self, path):
+        """{file: digest} of the file `path` and of every file of the project that it imports."""
+        reached = {path}
+        pending = [path]
         while pending:
-            importing, node = pending.pop()
-            for imported in self.find_imports(importing, node) - reached:
-                reached.add(imported)
-                pending.append((imported, self.read(imported)))
-        own = json.dumps([ast.dump(statement) for statement in statements])
-        digests = {f"{self.place(path)}:{name}": self.digest_text(path, own)}
-        for module in reached:
-            digests[self.place(module)] = self.digest_text(module, ast.dump(self.read(module)))
-        return digests
+            importing = pending.pop()
+            imported = self.find_imports(importing) - reached
+            reached |= imported
+            pending += imported
+        return {self.place(each): self.digest_file(each) for each in reached}
 
-    def digest_text(self, path, text):
-        """The digest of `text`, code of the file `path`; "edited" where the text is not sure."""
-        return "edited" if path in self.unsure else hash_bytes(text.encode())
+    def digest_file(self, path):
+        """The digest of a file's code; "edited" where it is not sure which text was imported."""
+        if path in self.unsure:
+            return "edited"
+        return hash_bytes(ast.dump(self.read(path)).encode())
 
     def place(self, path):
         """A file's place in the project, as text that is the same on every system."""
         return path.relative_to(self.root).as_posix()
 
-    def choose(self, path, name):
-        """The top-level statements of `path` that its function `name` may need, in their order."""
-        tree = self.read(path)
-        bound = {statement: bound_names(statement) for statement in tree.body}
-        if not any(isinstance(node, DEFINITIONS) and node.name == name for node in tree.body):
-            raise TypeError(f"{name} is not defined at the top level of {path.name}")
-        # What binds no name, such as `torch.use_deterministic_algorithms(True)`, may matter to all.
-        chosen = {node for node, names in bound.items() if not names or "*" in names}
-        wanted = {name}.union(*map(mentioned_names, chosen))
-        while more := {node for node, names in bound.items() if names & wanted} - chosen:
-            chosen |= more
-            wanted = wanted.union(*map(mentioned_names, more))
-        return [statement for statement in tree.body if statement in chosen]
-
     def read(self, path):
-        """The syntax tree of a file, without docstrings, its top-level imports split by name."""
+        """The syntax tree of a file, without docstrings."""
         if path not in self.trees:
             tree = ast.parse(self.sources[path], str(path))
             for node in ast.walk(tree):
@@ -240,14 +240,13 @@ class Code:
                     and ast.get_docstring(node) is not None
                 ):
                     del node.body[0]
-            tree.body = [single for node in tree.body for single in split_import(node)]
             self.trees[path] = tree
         return self.trees[path]
 
-    def find_imports(self, path, node):
-        """The files of the project that the imports anywhere in `node`, code of `path`, execute."""
+    def find_imports(self, path):
+        """The files of the project that the imports anywhere in the file `path` execute."""
         files = set()
-        for statement in ast.walk(node):
+        for statement in ast.walk(self.read(path)):
             if isinstance(statement, ast.Import):
                 for alias in statement.names:
                     files |= self.find_module(alias.name, self.folders)
@@ -274,33 +273,6 @@ class Code:
                     files.add(existing[0])
                     break
         return files
-
-
-def split_import(node):
-    """An import of several names as one for each; any other statement as it is."""
-    if isinstance(node, ast.Import):
-        return [ast.Import([alias]) for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        return [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
-    return [node]
-
-
-def bound_names(node):
-    """The names that a top-level statement binds in its module; "*" for `from x import *`."""
-    if isinstance(node, DEFINITIONS):
-        return {node.name}
-    if isinstance(node, IMPORTS):
-        return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
-    if isinstance(node, OWN_SCOPES):
-        return set()
-    if isinstance(node, ast.Name):
-        return {node.id} if isinstance(node.ctx, ast.Store) else set()
-    return set().union(*map(bound_names, ast.iter_child_nodes(node)))
-
-
-def mentioned_names(node):
-    """All names that stand anywhere in a statement."""
-    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
 
 
 # --- Results on disk.

@@ -1,42 +1,44 @@
 """What 100% is worth, as parts of the results: how often, how long, how little.
 
-`submit_errors`, `submit_memory` and `submit_little` submit the runs of one part to a pool and
+`submit_errors`, `submit_memory` and `submit_little` submit the runs of one part to a `Lab` and
 return the `Part` at once.
 """
 
+import statistics
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lab import trials, worth
+from lab import deciding, measuring, training, worth
+from lab.settings import expected_seconds
 
 
 class Part(NamedTuple):
     """An experiment or another part of the results, submitted."""
 
     name: str
-    runs: list  # its own, of a pool: the part is finished when all are done
+    runs: list  # its own: the part is finished when all are done
     describe: Callable  # () -> what results.json has of the part, from its finished runs, or None
 
 
-def submit_training(pool, settings, title, on_line=None):
+def submit_training(lab, settings, title, on_line=None):
     """Have an adder trained as its `Settings` say; `on_line` is called with its lines."""
-    return pool.submit(
-        trials.train_adder,
+    return lab.submit(
+        training.train_adder,
         settings,
         title=title,
-        seconds=trials.expected_seconds(settings),
+        seconds=expected_seconds(settings),
         device=settings.device,
         on_line=on_line,
     )
 
 
-def submit_errors(pool, name, groups, pairs):
+def submit_errors(lab, name, groups, pairs):
     """Have each adder of `groups` add `pairs` fresh pairs: how many are wrong?
 
-    `groups` are {name: adders}: futures of one, or adders as `trials.plain_adder` has them, or None
-    for one to leave out.
+    `groups` are {name: trainings}: runs, or results of some. An adder that does not end at 100% is
+    left out.
     """
-    counts = submit_for_each(pool, name, groups, worth.count_wrong, pairs, 2e-5 * pairs)
+    counts = submit_for_each(lab, name, groups, measuring.count_wrong, pairs, 2e-5 * pairs)
 
     def describe():
         counted = {}
@@ -54,12 +56,12 @@ def submit_errors(pool, name, groups, pairs):
     return Part(name, sum(counts.values(), []), describe)
 
 
-def submit_memory(pool, groups, most):
+def submit_memory(lab, groups, most):
     """Have each adder of `groups` remember a carry for up to `most` positions.
 
-    `groups` are as `submit_errors` takes them, but that none is left out.
+    `groups` are as `submit_errors` takes them.
     """
-    memories = submit_for_each(pool, "memory", groups, worth.measure_memory, most, 0.3)
+    memories = submit_for_each(lab, "memory", groups, measuring.measure_memory, most, 0.3)
 
     def describe():
         return worth.summarise_memory(
@@ -69,28 +71,28 @@ def submit_memory(pool, groups, most):
     return Part("memory", sum(memories.values(), []), describe)
 
 
-def submit_for_each(pool, name, groups, function, argument, seconds):
-    """Submit `function(adder, argument)`, of about so many seconds, for each adder of `groups`.
+def submit_for_each(lab, name, groups, function, argument, seconds):
+    """Submit `function(training, argument)`, of about so many seconds, for each adder of `groups`.
 
     Returns {name of the group: its runs}.
     """
     runs = {}
-    for group_name, adders in groups.items():
+    for group_name, trainings in groups.items():
         runs[group_name] = [
-            pool.submit(
+            lab.submit(
                 function,
-                adder,
+                each,
                 argument,
-                title=f"{name}, {group_name}, {place + 1} of {len(adders)}",
+                title=f"{name}, {group_name}, {place + 1} of {len(trainings)}",
                 seconds=seconds,
-                say=trials.describe_left_out,
+                say=say_left_out,
             )
-            for place, adder in enumerate(adders)
+            for place, each in enumerate(trainings)
         ]
     return runs
 
 
-def submit_little(pool, name, experiments, lengths, count, list_others):
+def submit_little(lab, name, experiments, lengths, count, list_others):
     """Have adders that were trained on short numbers tested on `count` pairs of each of `lengths`.
 
     They are decided, too. `experiments` are {cell: an `Experiment` that compares digitlen};
@@ -105,20 +107,19 @@ def submit_little(pool, name, experiments, lengths, count, list_others):
             submitted[cell][digits] = []
             for settings in variant.settings:
                 title = f"{name}, {cell}, {digits} digits, seed {settings.seed}"
-                training = submit_training(pool, settings, title)
-                adder = pool.derive(trials.get_adder, training)
-                testing = pool.submit(
-                    worth.test_lengths,
-                    adder,
+                trained = submit_training(lab, settings, title)
+                testing = lab.submit(
+                    measuring.measure_accuracy,
+                    trained,
                     lengths,
                     count,
                     title=title,
                     seconds=1.0,
-                    say=trials.describe_left_out,
+                    say=say_left_out,
                 )
-                deciding = pool.submit(trials.decide_adder, adder, title=title, seconds=0.3)
-                submitted[cell][digits].append((training, testing, deciding))
-                listed += [training, testing, deciding]
+                decided = lab.submit(deciding.decide_adder, trained, title=title, seconds=0.3)
+                submitted[cell][digits].append((trained, testing, decided))
+                listed += [trained, testing, decided]
 
     def describe():
         of_cells = {}
@@ -128,12 +129,41 @@ def submit_little(pool, name, experiments, lengths, count, list_others):
                 of_cells[cell][digits] = [
                     {
                         "accuracy": testing.result()["accuracy"],
-                        "seconds": training.result()["seconds"],
-                        "decision": deciding.result(),
+                        "seconds": trained.result()["seconds"],
+                        "decision": decided.result(),
                     }
-                    for training, testing, deciding in runs
+                    for trained, testing, decided in runs
                 ]
         described = worth.summarise_training_lengths(of_cells, lengths, list_others())
         return described | {"picture": f"{name}.png", "pairs": count}
 
     return Part(name, listed, describe)
+
+
+# --- The line that is printed when a run was executed.
+
+
+def say_training(training):
+    """What a trained adder reached, as "first 100% at step 290, 0.99 at the end; "."""
+    if training["error"]:
+        return f"ended early: {training['error']}; "
+    accuracy = training["accuracy"]
+    first = "never 100%"
+    if 1.0 in accuracy:
+        first = f"first 100% at step {training['steps'][accuracy.index(1.0)]}"
+    return f"{first}, {accuracy[-1]:g} at the end; "
+
+
+def say_proof_training(training):
+    """How long an adder was trained for the proof, as "trained in 3.1 s; "."""
+    return f"trained in {training['seconds']:.1f} s; "
+
+
+def say_times(times):
+    """The median of some times, as "12.3 ms a training step"."""
+    return f"{statistics.median(times['ms']):.1f} ms a training step"
+
+
+def say_left_out(result):
+    """The line that is printed where adders are left out of a result; None where none is."""
+    return f"left out: {result['left_out']}" if "left_out" in result else None

@@ -9,6 +9,7 @@ from torch import nn
 import data
 import pt
 from exact import train_proven
+from lab.training import plain_adder
 
 # (layers, seed, cell) of the adders that the tests of proofs look at.
 PROVEN = [(1, 0, "RNN"), (2, 0, "RNN"), (1, 0, "GRU"), (1, 0, "LSTM")]
@@ -53,6 +54,11 @@ def states(model, num1, num2):
         after_each.append(hidden if isinstance(hidden, tuple) else (hidden,))
     h, *c = (torch.stack(part) for part in zip(*after_each, strict=True))
     return h, c[0] if c else None
+
+
+def as_training(model):
+    """The result of a training that ends at 100% with this adder."""
+    return {"adder": plain_adder(model), "error": None, "accuracy": [1.0]}
 
 
 def wrong_digits(model, digits_1, digits_2, sums):

@@ -15,7 +15,8 @@ from checkout import committed
 import source
 from lab import console, pictures, results
 from lab.files import FolderInUseError, held
-from lab.trials import compare
+from lab.settings import compare
+from lab.workers import Processes
 
 tiny = test_source.tiny
 shared_cache = test_source.shared_cache
@@ -70,6 +71,20 @@ def test_hostile_names_paths_and_letters(tmp_path):
     assert ended.stderr == b"", "no bar where there is no terminal"
     assert (script.parent / "figures" / "gpu.png").exists()
     assert [path.name for path in elsewhere.iterdir()] == ["source.py"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="CPUs cannot be taken away here")
+def test_there_are_as_many_workers_as_this_process_may_use_cpus():
+    script = "import os; os.sched_setaffinity(0, {0}); import source; print(source.WORKERS)"
+    assert start(["-c", script], test_source.ROOT).stdout == b"1\n"
+
+
+def test_windows_cannot_wait_for_more_than_61_workers(monkeypatch):
+    assert Processes(100).count == 100
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "name", "nt")
+        workers = Processes(100)
+    assert workers.count == 61 and workers.name == "61 worker processes"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="shells of Unix")

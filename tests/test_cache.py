@@ -52,14 +52,14 @@ FILES = {
 
 @pytest.fixture
 def hash_with(tmp_path):
-    """hash_with({file: new text}) -> the hash of `train` in a project with these files changed."""
+    """hash_with({file: new text}) -> the digests of run.py in a project with files changed."""
 
-    def hash_files(changes, name="train"):
+    def hash_files(changes):
         for file, text in (FILES | changes).items():
             path = tmp_path / file
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-        return cache.hash_digests(cache.Code(tmp_path).digest(tmp_path / "run.py", name))
+        return cache.Code(tmp_path).digest(tmp_path / "run.py")
 
     return hash_files
 
@@ -82,16 +82,7 @@ def edit(file, old, new):
             "\n\n\ndef train(\n    settings,\n    progress,\n):",
         ),
         edit("run.py", '{"x": helper(1),', "{\n        'x': (helper(1)),\n       "),
-        edit("run.py", "OTHER = 1", "OTHER = 2"),
-        edit("run.py", "aside.go()", "aside.go() + 1"),
-        edit(
-            "run.py",
-            "from package import inner, aside",
-            "from package import inner\nfrom package import aside",
-        ),
         edit("deepest.py", "'''Go.'''", "'''Go on.'''"),
-        edit("unused.py", "4", "5"),
-        edit("package/aside.py", "7", "8"),
         {"standing_by.py": "1"},
     ],
 )
@@ -106,6 +97,8 @@ def test_what_makes_no_difference(hash_with, changes):
         edit("run.py", "return x * RATE", "return x + RATE"),
         edit("run.py", "helper(1)", "helper(2)"),
         edit("run.py", "import unused", "import unused\nos.environ['A'] = 'B'"),
+        edit("run.py", "OTHER = 1", "OTHER = 2"),
+        edit("unused.py", "4", "5"),
         edit("shallow.py", "deep.go()", "deep.go() + 1"),
         edit("deep.py", "VALUE = 1", "VALUE = 2"),
         edit("deepest.py", "3", "4"),
@@ -127,28 +120,20 @@ def test_files_that_differ_are_named(tmp_path):
     (tmp_path / "package" / "named.py").write_text("used_name = 9\n")
     (tmp_path / "run.py").write_text(RUN.replace("RATE = 0.5", "RATE = 0.25"))
     after = cache.Code(tmp_path)
-    digests = [code.digest(tmp_path / "run.py", "train") for code in (before, after)]
+    digests = [code.digest(tmp_path / "run.py") for code in (before, after)]
     assert cache.name_differing(*digests) == "package/named.py, run.py"
-    again = cache.Code(tmp_path).digest(tmp_path / "run.py", "train")
+    again = cache.Code(tmp_path).digest(tmp_path / "run.py")
     assert again == digests[1] and cache.name_differing(again, digests[1]) == ""
 
 
 def test_the_code_is_that_of_the_files_when_they_were_read(tmp_path):
     (tmp_path / "run.py").write_text("def train(progress):\n    return {}\n")
     code = cache.Code(tmp_path)
-    before = cache.Code(tmp_path).digest(tmp_path / "run.py", "train")
+    before = cache.Code(tmp_path).digest(tmp_path / "run.py")
     (tmp_path / "run.py").write_text("def train(progress):\n    return {'edited': 1}\n")
-    assert code.digest(tmp_path / "run.py", "train") == before
+    assert code.digest(tmp_path / "run.py") == before
     code.note_edited()  # as a worker does after its imports: which text was imported is not sure
-    assert code.digest(tmp_path / "run.py", "train") != before
-
-
-def test_each_function_has_its_own_code(hash_with):
-    assert hash_with({}) != hash_with({}, "other")
-    changed = edit("package/aside.py", "7", "8")
-    assert hash_with(changed, "other") != hash_with({}, "other")
-    with pytest.raises(TypeError, match="absent is not defined at the top level of run.py"):
-        hash_with({}, "absent")
+    assert code.digest(tmp_path / "run.py") != before
 
 
 def test_installed_packages_and_hidden_folders_are_not_the_projects(tmp_path):
@@ -237,14 +222,6 @@ def test_different_arguments_machines_and_functions_have_different_names():
 def test_an_argument_without_a_canonical_form_is_named(value):
     with pytest.raises(TypeError, match="a run cannot be told by an argument of type"):
         name(value)
-
-
-def test_a_function_inside_another_cannot_be_told():
-    def inside(progress):
-        return {}
-
-    with pytest.raises(TypeError, match="inside is not defined at the top level"):
-        cache.name_run(inside, (), HERE)
 
 
 RESULT = {"numbers": torch.arange(3.0), "plain": [1, 2.5, None, True, "text", {"a": (1, 2)}]}

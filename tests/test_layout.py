@@ -14,14 +14,21 @@ ORDER = [
     ["data", "recurrence"],
     ["pt"],
     ["exact"],
-    ["lab.trials", "lab.worth"],
+    ["lab.training", "lab.worth"],
+    ["lab.deciding", "lab.measuring", "lab.settings"],
     ["lab.parts"],
     ["source"],
 ]
 # These import none of ours; `exact.check` is written from the definition of the adder alone.
 ALONE = ["exact.check", "lab.console", "lab.files", "lab.report"]
 WRITE = ["lab.cache", "lab.page", "lab.results"]  # these, and the pictures, write files
-FREE = [*ALONE, *WRITE, "lab.pool"]
+# How runs are executed, whatever they are: each imports those that are listed for it.
+RUNS = {
+    "lab.workers": {"lab.cache"},
+    "lab.cluster": {"lab.cache", "lab.workers"},
+    "lab.runs": {"lab.cache", "lab.cluster", "lab.console", "lab.workers"},
+}
+FREE = [*ALONE, *WRITE, *RUNS]
 TOP_LEVEL = {
     *("source.py", "data.py", "pt.py", "requirements.txt", "README.md", "figures", "tests"),
     *("recurrence.py", "exact", "lab"),
@@ -86,8 +93,16 @@ def test_pictures_import_pictures_and_what_writes_files_alone(module):
     assert imported(module) <= {*PICTURES, "lab.files"}
 
 
-def test_the_pool_imports_the_cache_and_what_prints_alone():
-    assert imported("lab.pool") == {"lab.cache", "lab.console"}
+@pytest.mark.parametrize("module", RUNS)
+def test_the_runs_import_what_is_listed_alone(module):
+    assert imported(module) == RUNS[module]
+
+
+def test_a_training_is_named_without_the_proof_and_the_pictures():
+    reached = ["lab.training"]
+    for module in reached:
+        reached += imported(module) - set(reached)
+    assert [name for name in reached if name.startswith(("exact", "lab"))] == ["lab.training"]
 
 
 def test_the_top_level_is_the_list():

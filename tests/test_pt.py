@@ -14,7 +14,7 @@ from torch import nn
 import data
 import pt
 from data import gen_data_batch, prepare_batch
-from lab import trials
+from lab.training import plain_adder
 from pt import Adder, evaluate, myAdvPTRNNModel, myPTRNNModel, train
 
 
@@ -261,7 +261,7 @@ def test_a_readers_cell_of_two_layers_trains_is_kept_and_loads(cell, tmp_path, m
     digits = torch.randint(0, 10, (2, 3, 20))
     logits = as_pytorchs(model)(*digits)
     assert torch.allclose(model(*digits), logits, atol=1e-5)
-    kept = trials.plain_adder(model)
+    kept = plain_adder(model)
     assert kept["layers"] == 2
     pt.save(model, tmp_path / "mine.npz")
     for again in (pt.adder_of(**kept), pt.load(tmp_path / "mine.npz")):

@@ -5,16 +5,14 @@ import copy
 import numpy as np
 import pytest
 import torch
+from adders import as_training
 
 import data
 import pt
 from exact.by_hand import build_by_hand
 from exact.second import add_in_numpy
-from lab import report, trials
-
-
-def as_plain(model):
-    return trials.plain_adder(model)
+from lab import deciding, report
+from lab.training import plain_adder
 
 
 @pytest.mark.parametrize(("cell", "layers"), [("RNN", 1), ("RNN", 3), ("GRU", 2), ("LSTM", 2)])
@@ -38,14 +36,14 @@ def test_it_adds_as_pytorch_does(cell, layers, dtype):
         embedded = torch.cat((double.embed_layer(num1), double.embed_layer(num2)), -1)
         output, _ = double.rnn(embedded.transpose(0, 1))
         expected = double.dense(output).transpose(0, 1).argmax(-1)
-        answer = add_in_numpy(as_plain(model), number_1, number_2, dtype)
+        answer = add_in_numpy(plain_adder(model), number_1, number_2, dtype)
         assert answer == data.results_converter(expected.numpy())[0]
         answers.add(answer)
     assert len(answers) == 10
 
 
 def test_the_adder_by_hand_is_right_in_both():
-    by_hand = as_plain(build_by_hand())
+    by_hand = plain_adder(build_by_hand())
     for dtype in (np.float32, np.float64):
         assert add_in_numpy(by_hand, 999_999, 1, dtype) == 1_000_000
         assert add_in_numpy(by_hand, 0, 0, dtype) == 0
@@ -64,15 +62,15 @@ def test_an_overflow_is_no_warning(cell):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1e38)
-    assert add_in_numpy(as_plain(model), 12, 99, np.float32) >= 0
+    assert add_in_numpy(plain_adder(model), 12, 99, np.float32) >= 0
 
 
 def test_a_decision_says_where_its_counterexample_is_wrong():
     torch.manual_seed(0)
-    decided = trials.decide_adder(as_plain(pt.Adder(layers=1)), lambda share, line: None)
+    decided = deciding.decide_adder(as_training(pt.Adder(layers=1)), lambda share, line: None)
     assert decided["verdict"] == "wrong"
     assert decided["wrong_in"] == {"float32": True, "float64": True}
-    proven = trials.decide_adder(as_plain(build_by_hand()), lambda share, line: None)
+    proven = deciding.decide_adder(as_training(build_by_hand()), lambda share, line: None)
     assert proven["verdict"] == "proven" and proven["wrong_in"] is None
 
 

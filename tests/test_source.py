@@ -21,9 +21,9 @@ import exact
 import pt
 import source
 from exact import check
-from lab import report, worth
+from lab import measuring, report
 from lab.page import escape
-from lab.trials import Experiment, Variant, compare
+from lab.settings import Experiment, Variant, compare
 from source import SIMPLE, evaluate, loss_draw, myAdvPTRNNModel, myPTRNNModel, train
 
 ROOT = Path(source.__file__).parent
@@ -300,7 +300,7 @@ def test_what_looks_at_adders_looks_at_those_of_slow_experiments_too(tiny):
     assert group["name"] == "easy" and len(group["adders"]) == len(perfect)
     for seed, counted in zip(perfect, group["adders"], strict=True):
         model = pt.load(figures / "adders" / f"easy-seed{seed}.npz")
-        expected = worth.count_wrong_sums(model, 30, lambda share, line: None)
+        expected = measuring.count_wrong_sums(model, 30, lambda share, line: None)
         assert counted["wrong"] == expected["wrong"] and counted["pairs"] == 30
 
 
@@ -439,7 +439,7 @@ def test_each_part_runs_by_itself(tiny):
 )
 def test_a_bad_constant_is_named_before_any_work(constants, message, tiny, monkeypatch):
     tiny(**constants)
-    monkeypatch.setattr(source, "open_pool", lambda **_: pytest.fail("work has begun"))
+    monkeypatch.setattr(source, "open_lab", lambda **_: pytest.fail("work has begun"))
     with pytest.raises(ValueError, match=message):
         source.main()
 
@@ -447,7 +447,7 @@ def test_a_bad_constant_is_named_before_any_work(constants, message, tiny, monke
 def test_a_cell_that_cannot_be_proven_is_named_before_any_work(tiny, monkeypatch):
     monkeypatch.setitem(pt.CELLS, "ReLU", functools.partial(torch.nn.RNN, nonlinearity="relu"))
     tiny(PROVEN_SEEDS={"ReLU": {1: [0]}})
-    monkeypatch.setattr(source, "open_pool", lambda **_: pytest.fail("work has begun"))
+    monkeypatch.setattr(source, "open_lab", lambda **_: pytest.fail("work has begun"))
     with pytest.raises(ValueError, match="cell ReLU has no interval step"):
         source.main()
 

@@ -8,16 +8,16 @@ from fractions import Fraction
 import matplotlib
 import pytest
 import torch
-from adders import ForwardOnlyCell, adder_trained_on_uniform_pairs, load_proven
+from adders import ForwardOnlyCell, adder_trained_on_uniform_pairs, as_training, load_proven
 from matplotlib.figure import Figure
 
 import data
 import exact
 import pt
-from lab import worth
+from lab import measuring, worth
+from lab.parts import say_left_out
 from lab.pictures import style
 from lab.pictures import worth as worth_pictures
-from lab.trials import describe_left_out, plain_adder
 
 
 class ExactAdder(pt.Adder):
@@ -99,7 +99,7 @@ def record(monkeypatch, name):
 def test_wrong_sums_are_those_of_a_count_by_hand(fault, monkeypatch):
     calls = record(monkeypatch, "add_digits")
     told = []
-    counted = worth.count_wrong_sums(
+    counted = measuring.count_wrong_sums(
         ExactAdder(**fault), 2500, lambda share, line: told.append((share, line))
     )
     pairs = []
@@ -118,22 +118,22 @@ def test_wrong_sums_are_those_of_a_count_by_hand(fault, monkeypatch):
 def test_the_pairs_are_the_same_for_every_adder_whatever_was_drawn_before():
     model = ExactAdder(3, 0)
     data.random.seed(1)
-    first = worth.count_wrong_sums(model, 2000, ignore)["wrong"]
+    first = measuring.count_wrong_sums(model, 2000, ignore)["wrong"]
     data.random.seed(2)
-    assert worth.count_wrong_sums(model, 2000, ignore)["wrong"] == first
+    assert measuring.count_wrong_sums(model, 2000, ignore)["wrong"] == first
     with pytest.raises(ValueError, match="pairs must be an integer of at least 1, got 0"):
-        worth.count_wrong_sums(model, 0, ignore)
+        measuring.count_wrong_sums(model, 0, ignore)
 
 
 def test_an_adder_comes_as_cell_and_weights():
     model = trained_adder()
-    adder = plain_adder(model)
-    wrong = worth.count_wrong(adder, 300, ignore)["wrong"]
+    adder = as_training(model)
+    wrong = measuring.count_wrong(adder, 300, ignore)["wrong"]
     assert 0 < wrong < 300
-    assert wrong == worth.count_wrong_sums(model, 300, ignore)["wrong"]
-    assert worth.measure_memory(adder, 3, ignore) == worth.measure_margins(model, 3)
-    expected = worth.test_lengths_of(model, [1, 2], 50, ignore)
-    assert worth.test_lengths(adder, [1, 2], 50, ignore) == expected
+    assert wrong == measuring.count_wrong_sums(model, 300, ignore)["wrong"]
+    assert measuring.measure_memory(adder, 3, ignore) == measuring.measure_margins(model, 3)
+    expected = measuring.evaluate_at(model, [1, 2], 50, ignore)
+    assert measuring.measure_accuracy(adder, [1, 2], 50, ignore) == expected
 
 
 def binomial_tail(most, pairs, share):
@@ -247,20 +247,20 @@ def test_causes_are_counted_by_kind_and_nines():
 
 
 def test_a_forgetful_adder_fails_right_after_its_three_nines():
-    loses = worth.measure_margins(ExactAdder(**FORGETFUL["loses"]), 8)
+    loses = measuring.measure_margins(ExactAdder(**FORGETFUL["loses"]), 8)
     assert loses["margins"] == {"carry": [1] * 4 + [-1] * 5, "none": [1] * 9}
     assert loses["fails_at"] == 4
     assert sum(loses["worst"]["start"]) > 9
     assert (loses["worst"]["at"], loses["worst"]["margin"]) == (4, -1)
     assert sum(loses["worst"]["nines"]) == 9
-    invents = worth.measure_margins(ExactAdder(**FORGETFUL["invents"]), 8)
+    invents = measuring.measure_margins(ExactAdder(**FORGETFUL["invents"]), 8)
     assert invents["fails_at"] == 4
     assert invents["margins"] == {"carry": [1] * 9, "none": [1] * 4 + [-1] * 5}
     assert sum(invents["worst"]["start"]) < 9
 
 
 def test_an_adder_that_is_right_never_fails():
-    memory = worth.measure_margins(ExactAdder(), 50)
+    memory = measuring.measure_margins(ExactAdder(), 50)
     assert memory["margins"] == {"carry": [1] * 51, "none": [1] * 51}
     assert memory["fails_at"] is None
 
@@ -289,7 +289,7 @@ def margins_by_hand(most):
 def test_margins_are_those_of_one_sequence_at_a_time():
     most = 6
     model = trained_adder()
-    memory = worth.measure_margins(model, most)
+    memory = measuring.measure_margins(model, most)
     by_hand = margins_by_hand(most)
     for name, sums in {"carry": range(10, 19), "none": range(9)}.items():
         of_start = [of for (one, other, _), of in by_hand.items() if one + other in sums]
@@ -308,7 +308,7 @@ def test_a_proven_adder_remembers_by_more_than_its_proof_says(cell):
     """A margin of real states is never below the bound for every state, digits and carry."""
     model = load_proven(cell)
     proof = exact.prove(model)
-    memory = worth.measure_margins(model, 50)
+    memory = measuring.measure_margins(model, 50)
     assert memory["fails_at"] is None
     assert memory["worst"]["margin"] >= proof.margin > 0
     for carry, name in enumerate(("none", "carry")):
@@ -320,7 +320,7 @@ def test_a_margin_that_is_no_number_is_a_failure():
     model = ExactAdder()
     read = model.read
     model.read = lambda *digits: (read(*digits)[0] * math.nan, None)
-    assert worth.measure_margins(model, 2)["fails_at"] == 0
+    assert measuring.measure_margins(model, 2)["fails_at"] == 0
 
 
 # --- An adder that does not run.
@@ -328,24 +328,24 @@ def test_a_margin_that_is_no_number_is_a_failure():
 
 def test_an_adder_that_does_not_run_is_left_out_and_it_is_said(monkeypatch):
     monkeypatch.setitem(pt.CELLS, "Mine", ForwardOnlyCell)
-    mine = plain_adder(pt.Adder("Mine", 2, hidden=9, embedding=5))
+    mine = as_training(pt.Adder("Mine", 2, hidden=9, embedding=5))
     why = "it does not run (TypeError: no hidden state, please)"
     monkeypatch.setattr(pt, "PART", 8000)  # eight positions at a time of 1000 pairs
-    counted = worth.count_wrong(mine, 2000, ignore)
+    counted = measuring.count_wrong(mine, 2000, ignore)
     assert counted == {"pairs": 0, "wrong": 0, "pairs_per_second": 0.0, "left_out": why}
-    assert describe_left_out(counted) == f"left out: {why}"
-    assert describe_left_out(worth.count_wrong(None, 2000, ignore)) is None
-    del mine["weights"]["dense.bias"]
-    tested = worth.test_lengths(mine, [3, 400], 100, ignore)
+    assert say_left_out(counted) == f"left out: {why}"
+    assert say_left_out(measuring.count_wrong(mine | {"accuracy": [0.5]}, 2000, ignore)) is None
+    del mine["adder"]["weights"]["dense.bias"]
+    tested = measuring.measure_accuracy(mine, [3, 400], 100, ignore)
     assert tested["accuracy"] == [None, None] and "dense.bias" in tested["left_out"]
 
     # In another base there are no such digits to be remembered.
     monkeypatch.setattr(pt, "DIGITS", 2)
-    base_2 = plain_adder(pt.Adder("RNN", 1))
-    left_out = worth.measure_memory(base_2, 3, ignore)
+    base_2 = as_training(pt.Adder("RNN", 1))
+    left_out = measuring.measure_memory(base_2, 3, ignore)
     assert left_out == {"left_out": "it does not run (IndexError: index out of range in self)"}
     monkeypatch.undo()
-    measured = worth.measure_memory(plain_adder(trained_adder()), 3, ignore)
+    measured = measuring.measure_memory(as_training(trained_adder()), 3, ignore)
     groups = {"one": [left_out, measured], "none": [left_out]}
     assert worth.summarise_memory(groups) == worth.summarise_memory({"one": [measured]})
     assert worth.summarise_memory({"none": [left_out]}) is None
@@ -357,10 +357,10 @@ def test_an_adder_that_does_not_run_is_left_out_and_it_is_said(monkeypatch):
 
 def test_lengths_are_tested_on_pairs_of_that_length(monkeypatch):
     lengths = [1, 3, 1500]
-    right = worth.test_lengths_of(ExactAdder(), lengths, 30, ignore)
+    right = measuring.evaluate_at(ExactAdder(), lengths, 30, ignore)
     assert right == {"lengths": lengths, "accuracy": [1.0, 1.0, 1.0]}
     calls = record(monkeypatch, "to_tensors")
-    tested = worth.test_lengths_of(ExactAdder(3, 0), lengths, 30, ignore)
+    tested = measuring.evaluate_at(ExactAdder(3, 0), lengths, 30, ignore)
     for length, accuracy, (digits, _) in zip(lengths, tested["accuracy"], calls, strict=True):
         numbers_1, numbers_2, _ = map(data.results_converter, digits)
         assert {len(str(number)) for number in numbers_1 + numbers_2} == {length}
@@ -369,7 +369,7 @@ def test_lengths_are_tested_on_pairs_of_that_length(monkeypatch):
         assert accuracy == correct / 30
     assert tested["accuracy"][1] == 1.0  # the first digits sum to ten at least
     assert 0 < tested["accuracy"][2] < 1
-    again = worth.test_lengths_of(ExactAdder(3, 0), [1500], 30, ignore)
+    again = measuring.evaluate_at(ExactAdder(3, 0), [1500], 30, ignore)
     assert again["accuracy"] == tested["accuracy"][2:]
 
 
@@ -503,7 +503,7 @@ def memories():
         "none": [],
     }
     return {
-        name: [worth.measure_margins(model, 9) for model in of_group]
+        name: [measuring.measure_margins(model, 9) for model in of_group]
         for name, of_group in models.items()
     }
 
