@@ -480,7 +480,7 @@ def collect_trainings(lab, name):
     """
     if name not in SLOW or is_wanted(name):
         return submit_trainings(lab, name, EXPERIMENTS[name])
-    trainings = []
+    trainings = {}
     before = results.read(FIGURES / "results.json")["experiments"].get(name, {"variants": []})
     if not before["variants"]:
         say(f"{name} is in SLOW and has no results in {FIGURES}: left out")
@@ -489,18 +489,23 @@ def collect_trainings(lab, name):
             path = name_adder(name, variant["label"], run["seed"])
             if path.exists():
                 known = {key: run[key] for key in ("error", "accuracy")}
-                trainings.append(known | {"adder": plain_adder(pt.load(path))})
+                adder = plain_adder(pt.load(path))
+                trainings[variant["label"], run["seed"]] = known | {"adder": adder}
             else:
                 say(f"{path.name} is not in {path.parent}: left out")
     return trainings
 
 
 def submit_trainings(lab, name, experiment):
-    """Submit the adders of an experiment to be trained, for a part to look at: a list."""
-    return [
-        submit_training(lab, settings, title)
-        for settings, title in name_trainings(name, experiment).items()
-    ]
+    """Submit the adders of an experiment to be trained: {(variant, seed): run}."""
+    titles = name_trainings(name, experiment)
+    variants = {
+        settings: variant.label for variant in experiment.variants for settings in variant.settings
+    }
+    return {
+        (variants[settings], settings.seed): submit_training(lab, settings, title)
+        for settings, title in titles.items()
+    }
 
 
 def name_trainings(name, experiment):
@@ -674,16 +679,17 @@ def name_size(cell, layers, hidden):
 
 
 def submit_first_for_proof(lab, cell, count):
-    """Submit the first adders of a cell for the proof, for a part to look at: a list.
+    """Submit the first adders of a cell for the proof: {(variant, seed): run}.
 
     They are `count` at most, of those with fewest layers.
     """
     by_layers = PROVEN_SEEDS[cell]
     layers = min(by_layers)
-    trainings = []
-    for seed in by_layers[layers][:count]:
-        trainings.append(submit_training_for_proof(lab, cell, layers, pt.HIDDEN, seed))
-    return trainings
+    variant = name_size(cell, layers, pt.HIDDEN)
+    return {
+        (variant, seed): submit_training_for_proof(lab, cell, layers, pt.HIDDEN, seed)
+        for seed in by_layers[layers][:count]
+    }
 
 
 def submit_proof(lab):
@@ -812,9 +818,9 @@ def submit_stress(lab):
     """Submit adders of STRESSED, and some for the proof, to pairs with long carry chains."""
     groups = {}
     for name, experiment in STRESSED.items():
-        groups[name] = submit_trainings(lab, name, experiment)
+        groups[name] = list(submit_trainings(lab, name, experiment).values())
     for cell in list_proven_cells()[:1]:
-        groups[for_the_proof(cell)] = submit_first_for_proof(lab, cell, 5)
+        groups[for_the_proof(cell)] = list(submit_first_for_proof(lab, cell, 5).values())
     run = lab.submit(
         measuring.stress,
         groups,
@@ -833,7 +839,7 @@ def submit_stress(lab):
 
 def submit_lengths(lab):
     """Submit the first adder for the proof to numbers of each of LENGTHS."""
-    [training] = submit_first_for_proof(lab, list_proven_cells()[0], 1)
+    [training] = submit_first_for_proof(lab, list_proven_cells()[0], 1).values()
     run = lab.submit(measuring.add_long_numbers, training, LENGTHS, title="lengths", seconds=15.0)
 
     def describe():

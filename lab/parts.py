@@ -35,8 +35,8 @@ def submit_training(lab, settings, title, on_line=None):
 def submit_errors(lab, name, groups, pairs):
     """Have each adder of `groups` add `pairs` fresh pairs: how many are wrong?
 
-    `groups` are {name: trainings}: runs, or results of some. An adder that does not end at 100% is
-    left out.
+    `groups` are {name: {(variant, seed): training}}: runs, or results of some. An adder that does
+    not end at 100% is left out.
     """
     counts = submit_for_each(lab, name, groups, measuring.count_wrong, pairs, 2e-5 * pairs)
 
@@ -44,16 +44,17 @@ def submit_errors(lab, name, groups, pairs):
         counted = {}
         seen = set()  # an adder that is in two groups is counted in the first
         for group_name, runs in counts.items():
-            new = [run for run in dict.fromkeys(runs) if run not in seen]
-            seen |= set(new)
-            results = [run.result() for run in new]
-            counted[group_name] = [result for result in results if result["pairs"]]
+            counted[group_name] = []
+            for run, told in tell_apart(runs):
+                if run not in seen and run.result()["pairs"]:
+                    counted[group_name].append(told | run.result())
+                seen.add(run)
         described = worth.summarise_errors(counted)
         if described is None:
             return None
         return described | {"picture": f"{name}.png"}
 
-    return Part(name, sum(counts.values(), []), describe)
+    return Part(name, list_runs(counts), describe)
 
 
 def submit_memory(lab, groups, most):
@@ -65,31 +66,44 @@ def submit_memory(lab, groups, most):
 
     def describe():
         return worth.summarise_memory(
-            {group_name: [run.result() for run in runs] for group_name, runs in memories.items()}
+            {
+                group_name: [told | run.result() for run, told in tell_apart(runs)]
+                for group_name, runs in memories.items()
+            }
         )
 
-    return Part("memory", sum(memories.values(), []), describe)
+    return Part("memory", list_runs(memories), describe)
 
 
 def submit_for_each(lab, name, groups, function, argument, seconds):
     """Submit `function(training, argument)`, of about so many seconds, for each adder of `groups`.
 
-    Returns {name of the group: its runs}.
+    Returns {name of the group: {(variant, seed): run}}.
     """
     runs = {}
     for group_name, trainings in groups.items():
-        runs[group_name] = [
-            lab.submit(
+        runs[group_name] = {}
+        for (variant, seed), each in trainings.items():
+            words = filter(None, [name, group_name, variant, f"seed {seed}"])
+            runs[group_name][variant, seed] = lab.submit(
                 function,
                 each,
                 argument,
-                title=f"{name}, {group_name}, {place + 1} of {len(trainings)}",
+                title=", ".join(words),
                 seconds=seconds,
                 say=say_left_out,
             )
-            for place, each in enumerate(trainings)
-        ]
     return runs
+
+
+def tell_apart(runs):
+    """[(run, {"variant", "seed"})] of {(variant, seed): run}."""
+    return [(run, {"variant": variant, "seed": seed}) for (variant, seed), run in runs.items()]
+
+
+def list_runs(groups):
+    """All runs of {name of the group: {(variant, seed): run}}."""
+    return [run for runs in groups.values() for run in runs.values()]
 
 
 def submit_little(lab, name, experiments, lengths, count, list_others):

@@ -810,12 +810,14 @@ def count_decided(results):
     experiment: trained for the proof, or on short numbers. None where there are no adders.
     """
     by_experiment = {name: [] for name in results["experiments"]}
-    for name, run in each_adder(results):
-        by_experiment[name].append(decided_adder(run, ends_correct(run)))
+    for name, variant, run in each_adder(results):
+        told = {"variant": variant["label"], "seed": run["seed"]}
+        by_experiment[name].append(told | decided_adder(run, ends_correct(run)))
     groups = [{"name": name, "adders": adders} for name, adders in by_experiment.items()]
     of_cells = {}
     for group in results.get("proof", {}).get("groups", []):
-        adders = [decided_adder(run, None) for run in group["runs"]]
+        told = {"variant": group["label"]}
+        adders = [told | {"seed": run["seed"]} | decided_adder(run, None) for run in group["runs"]]
         size = "" if group["hidden"] == BASE["hidden"] else " with fewer units"
         name = f"{group['cell']}{size}, trained for the proof"
         of_cells.setdefault(name, []).extend(adders)
@@ -851,14 +853,14 @@ def count_decided(results):
 
 
 def each_adder(results):
-    """(name of an experiment, run) for each adder of the experiments, each adder once."""
+    """(name of an experiment, variant, run) for each adder of the experiments, each adder once."""
     seen = set()
     for name, experiment in results["experiments"].items():
         for variant, run in each_run(experiment):
             identity = json.dumps(variant["settings"] | {"seed": run["seed"]}, sort_keys=True)
             if identity not in seen:
                 seen.add(identity)
-                yield name, run
+                yield name, variant, run
 
 
 def each_run(experiment):
@@ -870,7 +872,7 @@ def each_run(experiment):
 
 def list_perfect(results):
     """The runs whose adders end at 100%, each adder once."""
-    return [run for _, run in each_adder(results) if ends_correct(run)]
+    return [run for _, _, run in each_adder(results) if ends_correct(run)]
 
 
 def decided_adder(run, perfect):

@@ -57,7 +57,9 @@ def share_with_tail(most, pairs, probability):
 def summarise_errors(groups):
     """What the picture of wrong sums reads, of {name: [a result of `count_wrong` an adder]}.
 
-    Returns {"groups": [{"name", "adders": [{"pairs", "wrong",
+    Each has its "variant" and "seed", too.
+
+    Returns {"groups": [{"name", "adders": [{"variant", "seed", "pairs", "wrong",
     "per_million", "interval": its ends in a million}]}], "adders": how many, "none_seen": how many
     of them without a wrong sum, "none_seen_below": what these are below, in a million (the upper
     end of the interval), "most": the greatest wrong in a million, "pairs_per_second": the median}.
@@ -85,6 +87,8 @@ def describe_count(count):
     pairs = count["pairs"]
     wrong = count["wrong"]
     return {
+        "variant": count["variant"],
+        "seed": count["seed"],
         "pairs": pairs,
         "wrong": wrong,
         "per_million": 1e6 * wrong / pairs,

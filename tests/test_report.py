@@ -787,7 +787,7 @@ def test_adders_are_counted_once_and_over_what_was_evaluated():
     broken = run([1.0], error="the loss is nan", decided="0 + 0 gives 9, not 0", digits=1, seed=3)
     variant = {"label": "", "settings": settings, "runs": [wrong, worse, unsure, broken]}
     again = {"label": "", "settings": settings, "runs": [wrong]}
-    proof = {"verdict": "proven", "decided": "proven", "digits": None, "wrong_in": None}
+    proof = {"verdict": "proven", "decided": "proven", "digits": None, "wrong_in": None, "seed": 4}
     counted = report.count_decided(
         {
             "experiments": {"one": {"variants": [variant]}, "same": {"variants": [again]}},
@@ -819,3 +819,5 @@ def test_adders_are_counted_once_and_over_what_was_evaluated():
         ("GRU, trained on short numbers", 1),
     ]
     assert [group["adders"][0]["perfect"] for group in groups] == [True, None, None]
+    assert [adder["seed"] for adder in groups[0]["adders"]] == [0, 1, 2, 3]
+    assert groups[1]["adders"][0]["variant"] == "RNN, 1 layer"

@@ -427,13 +427,16 @@ def words_of(draw, part):
     return figure, [text.get_text() for text in texts if text.get_text()]
 
 
+TOLD = {"variant": "2 layers", "seed": 3}  # which adder it is
+
+
 def errors():
     """Wrong sums of two groups, counted by hand."""
     counts = {"task-1": [0, 2], "cells": [0, 100, 100]}
     groups = {}
     for name, of_group in counts.items():
         groups[name] = [
-            {"wrong": wrong, "pairs": 1_000_000, "pairs_per_second": 1e4 + wrong}
+            TOLD | {"wrong": wrong, "pairs": 1_000_000, "pairs_per_second": 1e4 + wrong}
             for wrong in of_group
         ]
     return groups
@@ -444,6 +447,8 @@ def test_errors_are_summed_up_by_hand():
     assert [group["name"] for group in part["groups"]] == ["task-1", "cells"]
     assert part["groups"][0]["adders"][1]["per_million"] == 2
     assert part["groups"][1]["adders"][1] == {
+        "variant": "2 layers",
+        "seed": 3,
         "pairs": 1_000_000,
         "wrong": 100,
         "per_million": 100,
@@ -483,7 +488,7 @@ def test_errors_has_a_mark_for_each_adder_at_its_place():
 
 
 def test_errors_of_adders_that_are_never_wrong():
-    counts = [{"wrong": 0, "pairs": 30_000, "pairs_per_second": 1.0}] * 80
+    counts = [TOLD | {"wrong": 0, "pairs": 30_000, "pairs_per_second": 1.0}] * 80
     part = worth.summarise_errors({"a": counts, "b": counts[:31], "c": counts[:1]})
     figure, words = words_of(worth_pictures.draw_errors, part)
     assert "Each of 112 adders at 100% adds 30,000 fresh pairs correctly" in words
