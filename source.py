@@ -8,6 +8,7 @@ right for numbers of any length, and leaves in figures/ the pictures, every numb
 again: what the change touches is trained, drawn and written anew, nothing else changes.
 """
 
+import contextlib
 import copy
 import dataclasses
 import errno
@@ -908,6 +909,10 @@ def finish(parts, lab, merged, is_everything):
             page.write_status(FIGURES, describe_progress(waiting, lab))
             lab.wait()
     finally:
+        if not is_counted:  # a run that broke off
+            look_over(merged)
+            with contextlib.suppress(OSError):
+                results.write(merged, FIGURES / "results.json")
         write_page(merged)
 
 
@@ -1048,8 +1053,10 @@ def is_of_our_files(error):
     """Whether an OSError is of a file of FIGURES or CACHE, or of a full disk."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    folders = (str(FIGURES), str(CACHE))
-    return error.errno is not None and str(error.filename).startswith(folders)
+    if error.errno is None or not isinstance(error.filename, str):
+        return False
+    path = Path(error.filename).resolve()
+    return any(path.is_relative_to(folder.resolve()) for folder in (FIGURES, CACHE))
 
 
 def say_end(error):

@@ -21,6 +21,7 @@ import pickle
 import platform
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +70,9 @@ def name_run(function, arguments, machine):
 def describe_machine(device):
     """What decides the numbers of a run here beside its arguments and its code.
 
-    A dict of the versions of python, torch and numpy, the kind of `device` (a GPU's name, or the
-    instructions that a CPU has) and the environment variables that choose how numbers are computed.
+    A dict of the versions of python and of the packages that compute, the kind of `device` (a GPU's
+    name, or the instructions that a CPU has) and the environment variables that choose how numbers
+    are computed.
     """
     kind = f"CPU {platform.machine()} {get_cpu_capability()}"
     if torch.device(device).type == "cuda":
@@ -84,6 +86,7 @@ def describe_machine(device):
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
+        "python-flint": version("python-flint"),
         "device": kind,
         "variables": ", ".join(variables) or "none",
     }

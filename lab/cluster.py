@@ -33,17 +33,31 @@ class Cluster:
         self.machines = {}  # by devices
         self.lost = (futures.CancelledError, distributed.KilledWorker)
         cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers have no copy of it
-        with self.losses_said():
-            self.client = distributed.Client(address, timeout=5, set_as_default=False)
+        self.client = None
         try:
             with self.losses_said():
+                self.client = distributed.Client(address, timeout=5, set_as_default=False)
                 self.client.wait_for_workers(1, timeout=5)
-                self.archive = send_project(self.client)
+            self.archive = self.send_project()
             self.machine("cpu")
         except BaseException:
             self.close()
             raise
         self.executor = self.client.get_executor()
+
+    def send_project(self):
+        """Send the modules of this process to all workers, later ones too; an archive's name.
+
+        The name follows from the content, so that a worker that lives on takes in edited modules.
+        """
+        from distributed.diagnostics.plugin import UploadFile
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_archive(Path(folder))
+            # Not `Client.upload_file`: it sends the file to the scheduler as well, in vain.
+            with self.losses_said():
+                self.client.register_plugin(UploadFile(path, load=False), name=path.name)
+        return path.name
 
     @contextlib.contextmanager
     def losses_said(self):
@@ -99,31 +113,23 @@ class Cluster:
 
     def close(self):
         """Leave the cluster; it drops the runs that are not executed yet."""
-        self.client.close()
+        if self.client is not None:
+            self.client.close()
         for logger in self.silenced:
             logger.disabled = False
 
 
-def send_project(client):
-    """Send the modules of this process to all workers, later ones too; returns an archive's name.
-
-    The name follows from the content, so that a worker that lives on takes in edited modules.
-    """
-    from distributed.diagnostics.plugin import UploadFile
-
+def write_archive(folder):
+    """Write the modules of this process into an archive in `folder`, named by their content."""
     sources = {cache.CODE.place(path): source for path, source in cache.CODE.sources.items()}
-    name = f"{ARCHIVE}{cache.hash_bytes(repr(sources).encode())[:16]}.zip"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        packages = {parent for place in sources for parent in Path(place).parents if parent.name}
-        with zipfile.ZipFile(path, "w") as archive:
-            for package in sorted(packages):  # without __init__.py it is found by its entry only
-                archive.mkdir(package.as_posix())
-            for place, source in sources.items():
-                archive.writestr(place, source)
-        # Not `Client.upload_file`: it sends the file to the scheduler as well, which needs none.
-        client.register_plugin(UploadFile(path, load=False), name=name)
-    return name
+    packages = {parent for place in sources for parent in Path(place).parents if parent.name}
+    path = folder / f"{ARCHIVE}{cache.hash_bytes(repr(sources).encode())[:16]}.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for package in sorted(packages):  # without __init__.py it is found by its entry only
+            archive.mkdir(package.as_posix())
+        for place, source in sources.items():
+            archive.writestr(place, source)
+    return path
 
 
 def agree(reports):

@@ -21,7 +21,7 @@ BROKEN_PIPE = 141  # the exit status of a program that a broken pipe (SIGPIPE) e
 def prepare_output():
     """For a script: each line is given out at once, and letters that cannot be are escaped."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        if hasattr(stream, "reconfigure"):  # not that of a notebook, nor None
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
 
 

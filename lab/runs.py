@@ -221,7 +221,7 @@ class Lab:
         """The result of an executed run; raises its error, or LabError where there is none."""
         try:
             refusal, packed = future.result()
-        except (Exception, futures.CancelledError) as error:
+        except Exception as error:
             raise self.explained(error)  # noqa: B904 (an error of a run has its own cause)
         if refusal is not None:
             raise LabError(refusal)

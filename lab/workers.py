@@ -23,6 +23,7 @@ import threading
 import time
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 
 import torch
 
@@ -224,7 +225,8 @@ class Processes:
         code = ended[0].exitcode
         if code > 0:
             return f"a worker process ended itself with exit code {code} in the middle of a run"
-        signal_name = signal.Signals(-code).name
+        known = {each.value: each.name for each in signal.Signals}
+        signal_name = known.get(-code, f"signal {-code}")  # real-time signals have no name
         memory = " (out of memory?)" if signal_name == "SIGKILL" else ""
         return f"a worker process was killed by {signal_name}{memory}"
 
@@ -267,6 +269,7 @@ def start_worker(news):
     """Prepare a worker process: one thread, and never outlive its parent."""
     global send_news
     send_news = news.put
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     torch.set_num_threads(1)
     threading.Thread(target=follow_parent, daemon=True).start()
     tell(None, os.getpid(), None)
@@ -293,6 +296,8 @@ def ctrl_c_held():
     def note_press(*_):
         pressed.append(True)
 
+    if can_hold:
+        resource_tracker.ensure_running()  # its start, if it came later, would let the signal go
     if is_main:
         handler = signal.signal(signal.SIGINT, note_press)
     if can_hold:

@@ -481,6 +481,12 @@ def list_children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def list_workers(pid):
+    """The children that are workers; the resource tracker is none."""
+    commands = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in list_children(pid)}
+    return [child for child, command in commands.items() if b"spawn_main" in command]
+
+
 def are_gone(pids):
     for pid in pids:
         try:
@@ -576,6 +582,20 @@ def test_a_script_that_is_no_file_is_told_so(tmp_path):
         )
     (line,) = ended.stderr.strip().splitlines()
     assert line.startswith("Error: worker processes read the script again, but <stdin> is no file")
+
+
+@needs_proc
+def test_no_worker_ever_gets_ctrl_c(tmp_path):
+    process = start(write_job(tmp_path, seconds=1000), tmp_path)
+    wait_for((tmp_path / "started").exists)
+    for pid in list_workers(process.pid):
+        status = Path(f"/proc/{pid}/status").read_text()
+        masks = re.findall(
+            r"Sig(?:Ign|Blk):\s+([0-9a-f]+)", status
+        )  # ignored, or held from the start
+        assert any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks), status
+    process.kill()
+    process.communicate()
 
 
 @needs_proc
