@@ -175,7 +175,10 @@ def execute_there(archive, device, expected, number, packed):
     from distributed import get_worker
 
     worker = get_worker()
-    if refusal := refuse(worker.address, inspect_worker(worker, archive, device), expected):
+    report = expected | {"threads": worker.state.nthreads}
+    if report["threads"] == 1:  # else two runs at a time would take modules from the archive
+        report = inspect_worker(worker, archive, device)
+    if refusal := refuse(worker.address, report, expected):
         return refusal, None
     from lab.workers import execute_packed
 

@@ -92,6 +92,6 @@ def test_counterexamples_are_counted_by_where_they_are_wrong():
         run(2, "c", {"float32": False, "float64": True}),
         run(3, "of a cell of one's own", None),
     ]
-    experiment = {"variants": [{"settings": {}, "runs": runs}]}
+    experiment = {"variants": [{"label": "", "settings": {}, "runs": runs}]}
     decided = report.count_decided({"experiments": {"x": experiment}})
     assert decided["confirmed"] == 1 and decided["disputed"] == ["b", "c"]
