@@ -32,6 +32,7 @@ from lab.files import written_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKSUM_BYTES = hashlib.sha256().digest_size
+FLINT = version("python-flint")  # looked up once: it takes a millisecond
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 # Environment variables that choose how PyTorch and NumPy compute, so that numbers may differ.
 CHOOSES_NUMBERS = re.compile(
@@ -86,7 +87,7 @@ def describe_machine(device):
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
-        "python-flint": version("python-flint"),
+        "python-flint": FLINT,
         "device": kind,
         "variables": ", ".join(variables) or "none",
     }
@@ -141,8 +142,11 @@ def check_unedited(module):
 
     New processes would import the code on disk.
     """
+    imported = digest_code(module)
+    if not any(CODE.is_edited(ROOT / file) for file in imported):
+        return
     try:
-        edited = name_differing(read_code().digest(find_file(module)), digest_code(module))
+        edited = name_differing(read_code().digest(find_file(module)), imported)
     except SyntaxError as error:
         edited = Path(error.filename).name
     if edited:
@@ -208,9 +212,11 @@ class Code:
 
     def note_edited(self):
         """Mark the files that are not as they were read: which text was imported is not sure."""
-        for path, source in self.sources.items():
-            if not path.exists() or path.read_bytes() != source:
-                self.unsure.add(path)
+        self.unsure |= set(filter(self.is_edited, self.sources))
+
+    def is_edited(self, path):
+        """Whether a file is not as it was read."""
+        return not path.exists() or path.read_bytes() != self.sources[path]
 
     def digest(self, path):
         """{file: digest} of the file `path` and of every file of the project that it imports."""

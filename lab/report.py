@@ -351,11 +351,12 @@ def differences(name, variants):
     said = REPORT[name]
     lines = []
     unnamed = variants[0]["settings"].keys() - said["settings"].keys() - {"seed", "device"}
-    for field in sorted(unnamed):
+    for field in [*said["settings"], *sorted(unnamed)]:
         ours = list(dict.fromkeys(variant["settings"][field] for variant in variants))
-        lines.append(f"{field} is {in_words(ours)}, and report.toml does not name it")
-    for field, value in said["settings"].items():
-        ours = list(dict.fromkeys(variant["settings"][field] for variant in variants))
+        if field in unnamed:
+            lines.append(f"{field} is {in_words(ours)}, and report.toml does not name it")
+            continue
+        value = said["settings"][field]
         if field == said["compares"]:
             reports = value
             same = set(reports) <= set(ours)
