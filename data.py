@@ -22,7 +22,7 @@ import numpy as np
 # Python refuses to print integers over 4300 digits unless told otherwise; ours have any length.
 sys.set_int_max_str_digits(0)
 
-# What all pairs are drawn from. A generator of our own: in a cluster's worker other threads draw
+# The source of all pairs. A generator of our own: in a cluster's worker other threads draw
 # from Python's.
 random = Random()
 

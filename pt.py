@@ -90,7 +90,7 @@ class Adder(nn.Module):
         return self.dense(output).transpose(0, 1), hidden
 
     def pairs(self):
-        """What the first layer reads of digits a and b, in row 10 a + b: (100, inputs)."""
+        """The inputs of the first layer for digits a and b, in row 10 a + b: (100, inputs)."""
         digits = self.embed_layer.weight
         return torch.cat((digits.repeat_interleave(DIGITS, 0), digits.repeat(DIGITS, 1)), 1)
 
@@ -371,7 +371,7 @@ def check_begin(path):
 
 
 def read_npz(path):
-    """What `adder_of` takes, out of a file of `save`; ValueError for another one."""
+    """The arguments of `adder_of`, out of a file of `save`; ValueError for another one."""
     if not zipfile.is_zipfile(path):
         raise ValueError("it is no npz, or damaged")
     with np.load(path) as file:
@@ -398,7 +398,7 @@ WRAPPERS = {
 
 
 def read_state_dict(path):
-    """What `adder_of` takes, out of a .pt of one of the report's cells; ValueError for another."""
+    """The arguments of `adder_of`, out of a .pt of a cell of the report; ValueError for another."""
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:

@@ -190,7 +190,7 @@ def lay_out(time, steps):
 
 
 def scan_in_chunks(scan, inputs, start, backwards=False):
-    """What the recurrence `scan` makes of `inputs`, each (steps, rows, units), from `start`.
+    """The outputs of the recurrence `scan` for `inputs`, each (steps, rows, units), from `start`.
 
     `scan(*inputs, state, states)` fills `states`, step by step, from the state before the first
     step on; each input comes to it as a sequence of steps, from the last to the first if

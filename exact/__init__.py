@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Decision(NamedTuple):
-    """What `decide` says of an adder; as a string: proven, undecided, or the sum that is wrong."""
+    """The answer of `decide`; as a string: proven, undecided, or the sum that is wrong."""
 
     verdict: str  # "proven", "wrong" or "undecided"
     pair: tuple | None = None  # where wrong: two numbers,

@@ -1,6 +1,6 @@
 """An adder set by hand: a tanh RNN of three units, 71 parameters, proven right for every length.
 
-What must an adder remember from one pair of digits to the next? One bit: whether there is a carry.
+An adder must remember one bit from one pair of digits to the next: whether there is a carry.
 
 **On paper.** Add the two digits and the carry: the total, from 0 to 19. There is a new carry if it
 is 10 or more. Write down the total less ten times the new carry.
@@ -47,7 +47,7 @@ def build_by_hand():
     half_steepness = STEEPNESS / 2
     half_scale = SCALE / 2
     digits = torch.arange(10.0)
-    # What each unit has to do with y, for the total and ten times the new carry.
+    # The weight of y in each unit, for the total and ten times the new carry.
     weights_of_y = torch.tensor([-5.0, -5.0, 1 / SCALE])
     weights = {
         # A digit is embedded as one number, itself.

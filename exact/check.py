@@ -32,7 +32,7 @@ c' = 1 if a + b + c >= 10. If
 
 then, by induction over the digits, every digit of every sum is correct. Between v and the new v
 there are intervals: a tanh or a sigmoid takes them by their ends, a product by its corners, and
-W h + b of h in mid +- rad is in W mid + b +- |W| rad. What a gated cell keeps, the h of a GRU and
+W h + b of h in mid +- rad is in W mid + b +- |W| rad. The state of a gated cell, the h of a GRU and
 the c of an LSTM, has no bounds in the file. For each unit one interval is looked for that holds 0,
 and is then seen to hold h' or c' in every triple, whatever h or c it holds.
 
@@ -168,7 +168,7 @@ def names_of_weights(layer):
 
 
 def allow_for_z(cell, weights, largest_x):
-    """What rounding may add to z, in each row of W_ih; no |x| is above `largest_x`."""
+    """The most that rounding adds to z, in each row of W_ih; no |x| is above `largest_x`."""
     sizes = []
     for row_ih, row_hh, b_ih, b_hh in zip(*weights, strict=True):
         x = sum(arb(abs(w)) * most for w, most in zip(row_ih, largest_x, strict=True))
@@ -178,7 +178,7 @@ def allow_for_z(cell, weights, largest_x):
 
 
 def allow_for_sums(n, sizes):
-    """What rounding may add to sums of n products each, whose absolute values sum to `sizes`."""
+    """The most that rounding adds to sums of n products whose absolute values sum to `sizes`."""
     if not all(size < LARGEST_SUM for size in sizes):
         raise Refused("a sum may overflow in float32")
     g_n = arb(n) * UNIT / (1 - arb(n) * UNIT)
@@ -213,8 +213,8 @@ def bound_h(cell, weights, bounds, eps_z, mid, rad):
     return arb_mat(mids).transpose(), arb_mat(rads).transpose()
 
 
-# What a unit's h' may be in each triple, from u = W_ih x + b_ih and v: lists, over the triples, of
-# a (low, high) for each gate, in PyTorch's order. What rounding may add to z is in u.
+# The interval of a unit's h' in each triple, from u = W_ih x + b_ih and v: lists, over the triples,
+# of a (low, high) for each gate, in PyTorch's order. The allowance for rounding z is in u.
 
 
 def rnn_step(u, v):

@@ -6,10 +6,10 @@ From them follow those of h, and of v after the step; (1) to (4) are those of `p
 interval bound propagation, Gowal et al. 2018, arXiv:1810.12715.
 
 **Gated cells.** A gate is sigmoid(z), z from (1), and lies between the sigmoids of the ends of z.
-The product of an interval of positive numbers with any other has its ends at the corners. What the
-cell keeps from step to step, its state, has no interval for each carry, but bounds s that hold for
-every state that can occur. For a GRU the state is h: h' = (1 - z) n + z h, off by e at most (noise,
-rounding). With the least over all triples,
+The product of an interval of positive numbers with any other has its ends at the corners. The
+state, which the cell keeps from step to step, has no interval for each carry, but bounds s that
+hold for every state that can occur. For a GRU the state is h: h' = (1 - z) n + z h, off by e at
+most (noise, rounding). With the least over all triples,
 
     s_low = min(0, n_low - e / (1 - z_high)), s_high likewise                                 (6)
     h' in [n_low + z_high (s_low - n_low) - e, n_high + z_high (s_high - n_high) + e]         (7)
@@ -48,7 +48,7 @@ values, g_n = n u / (1 - n u) (Higham 2002, Accuracy and Stability of Numerical 
     h      of an LSTM by 2 u more, one product.
 
 Each n is one or two above the number of operations. That spare u is 2^29 times float64's own
-rounding unit, so it covers the arithmetic of this proof too. What is allowed for is float32 as
+rounding unit, so it covers the arithmetic of this proof too. The allowance is for float32 as
 IEEE 754 has it, on a CPU; no TF32: `provable` sees to it.
 
 **Overflow.** All of this holds only while no sum leaves float32's range. So where the absolute
@@ -88,7 +88,7 @@ LARGEST_C = 2.0**25  # and |c| of an LSTM, in float32
 
 
 class Weights(NamedTuple):
-    """What the proof reads off an adder, all in one dtype, and what it allows for rounding."""
+    """An adder's numbers as the proof reads them, in one dtype, and the allowances for rounding."""
 
     cell: str  # "RNN" (tanh), "GRU" or "LSTM"
     first: torch.Tensor  # (200, gates x units): W_ih u + b_ih of the first layer in each triple
@@ -160,7 +160,7 @@ def exact_weights_of(model):
 
 
 def allow_for_sum(n, sizes):
-    """What a float32 sum of n products may be off by, if their absolute values add up to `sizes`.
+    """The largest error of a float32 sum of n products whose absolute values add up to `sizes`.
 
     NaN where it may overflow.
     """

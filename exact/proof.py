@@ -98,7 +98,7 @@ PROVE_EVERY = 250  # steps
 
 
 class Proof(NamedTuple):
-    """What `prove` says. `proven`: every sum of any length is correct."""
+    """The answer of `prove`. `proven`: every sum of any length is correct."""
 
     proven: bool
     margin: float  # the least of `margins`
@@ -354,7 +354,7 @@ def rate_of_others(step):
 
 
 def rate_of_last_layer(step):
-    """That of the last layer, as a share of the same peak."""
+    """The learning rate of the last layer, as a share of the same peak."""
     share = step / SMALL_STEPS
     return FASTER ** min(1.0, share / FASTER_FROM) * rate_of_others(step)
 

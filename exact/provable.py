@@ -1,6 +1,6 @@
-"""What a proof here may speak of: a plain float32 `pt.Adder`, and PyTorch in its default modes.
+"""The adders that a proof may speak of: a plain float32 `pt.Adder`, PyTorch in its default modes.
 
-A proof reads an adder's weights. What the adder says follows from them, with the rounding that
+A proof reads an adder's weights. Its answers follow from them, with the rounding that
 `intervals` allows for, if it is what `pt.Adder` makes, to the last attribute, and nothing else
 computes in its place: no hook, no subclass, no other number format. So an adder is compared with a
 fresh one of its sizes, and whatever differs is refused by its name.
@@ -16,7 +16,7 @@ import pt
 
 # The cells that have an interval step, and what PyTorch calls the arithmetic that it is a step of.
 MODES = {nn.RNN: "RNN_TANH", nn.GRU: "GRU", nn.LSTM: "LSTM"}
-# What may differ from a fresh adder; and what is compared in another way, further below.
+# Attributes that may differ from a fresh adder; some are compared in another way further below.
 FREE = {"training", "cell", "layers", "loss_history", "accuracy", "evaluated_at"}
 COMPARED_APART = {"_parameters", "_modules", "_flat_weights", "_flat_weight_refs"}
 # Where oneDNN is told, from outside, to compute float32 products in a smaller format.
@@ -24,7 +24,7 @@ FPMATH_VARIABLES = ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE")
 
 
 class CannotProve(ValueError):
-    """What no proof here covers; the message names what it is."""
+    """An adder or a mode that no proof here covers; the message names it."""
 
 
 CONSEQUENCE = ": it cannot be proven"

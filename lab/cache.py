@@ -2,12 +2,9 @@
 
 A run is a call of a function. It is named by the function's name, its arguments (another run among
 them by its own name), the machine, and its code: the file of the function and all files of the
-project that this imports, whole. The code is told by syntax trees, so a comment, a docstring or the
-formatter changes no name. An import by a computed name (`importlib.import_module(name)`) is not
-seen.
-
-The code is the text of the files when this module was imported, whatever they say later. A process
-that executes a run says which code it has imported itself.
+project that this imports, whole, as they were when this module was imported. The code is told by
+syntax trees, so a comment, a docstring or the formatter changes no name. An import by a computed
+name (`importlib.import_module(name)`) is not seen.
 """
 
 import ast
@@ -15,6 +12,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import itertools
 import json
 import os
 import pickle
@@ -28,12 +26,13 @@ import numpy as np
 import torch
 from torch.backends.cpu import get_cpu_capability
 
+from lab.console import ForeseenError
 from lab.files import written_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKSUM_BYTES = hashlib.sha256().digest_size
 FLINT = version("python-flint")  # looked up once: it takes a millisecond
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 # Environment variables that choose how PyTorch and NumPy compute, so that numbers may differ.
 CHOOSES_NUMBERS = re.compile(
     "ATEN_CPU_CAPABILITY|MKL_CBWR|MKL_ENABLE_INSTRUCTIONS|MKL_DEBUG_CPU_TYPE|ONEDNN_.*|DNNL_.*|"
@@ -42,54 +41,44 @@ CHOOSES_NUMBERS = re.compile(
 )
 
 
+class LabError(ForeseenError):
+    """An end that was foreseen; the message is one line for the reader."""
+
+
 class DamagedError(Exception):
     """A result on disk that is not as it was written."""
-
-
-class EditedError(Exception):
-    """Code that was edited after its import; the message is one line for the reader."""
 
 
 # --- The name of a run.
 
 
 def name_run(function, arguments, machine):
-    """The name, 64 hexadecimal digits, under which the result of `function(*arguments)` is stored.
+    """The name, 64 hexadecimal digits, of the run `function(*arguments)`.
 
-    `machine` is a dict of what else decides the numbers, such as versions. Raises TypeError for an
-    argument that has no canonical form.
+    `machine` is as `describe_machine` has it. TypeError for an argument that `describe` refuses.
     """
-    about = [
-        function.__qualname__,
-        describe(arguments),
-        describe(machine),
-        digest_code(function.__module__),
-    ]
-    return hash_bytes(json.dumps(about, sort_keys=True).encode())
+    code = digest_code(function.__module__)
+    about = [function.__qualname__, describe(arguments), describe(machine), code]
+    return hash_bytes(json.dumps(about).encode())
 
 
 def describe_machine(device):
-    """What decides the numbers of a run here beside its arguments and its code.
+    """The versions and the device that decide the numbers of a run here, as a dict.
 
-    A dict of the versions of python and of the packages that compute, the kind of `device` (a GPU's
-    name, or the instructions that a CPU has) and the environment variables that choose how numbers
-    are computed.
+    The versions of python and of the packages that compute, the kind of `device` (a GPU's name, or
+    the instructions of a CPU) and the environment variables that choose how numbers are computed.
     """
     kind = f"CPU {platform.machine()} {get_cpu_capability()}"
     if torch.device(device).type == "cuda":
         kind = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "no CUDA"
-    variables = [
-        f"{name}={value}"
-        for name, value in sorted(os.environ.items())
-        if CHOOSES_NUMBERS.fullmatch(name)
-    ]
+    chosen = sorted(filter(CHOOSES_NUMBERS.fullmatch, os.environ))
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "python-flint": FLINT,
         "device": kind,
-        "variables": ", ".join(variables) or "none",
+        "variables": ", ".join(f"{name}={os.environ[name]}" for name in chosen) or "none",
     }
 
 
@@ -97,11 +86,10 @@ def describe(value):
     """The canonical form of `value`, as JSON can hold it: the same for equal values of equal types.
 
     Numbers, text, None, lists, tuples, dicts (in any order), NumPy arrays and torch tensors have
-    one, and any object with a method `cache_key`, which returns one of these. Raises TypeError for
-    all else, naming it.
+    one, and an object whose method `cache_key` returns one of these. TypeError names any other.
     """
     kind = type(value)
-    if callable(getattr(kind, "cache_key", None)):
+    if hasattr(kind, "cache_key"):
         return [kind.__qualname__, describe(value.cache_key())]
     if kind in (type(None), bool, int, float, str):
         return [kind.__name__, repr(value)]
@@ -111,8 +99,8 @@ def describe(value):
         items = [[describe(key), describe(item)] for key, item in value.items()]
         return ["dict", sorted(items, key=json.dumps)]
     if isinstance(value, torch.Tensor):
-        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-        return ["tensor", str(value.dtype), list(value.shape), hash_bytes(content.tobytes())]
+        content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        return [str(value.dtype), list(value.shape), describe(content.numpy())]
     if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
         return ["array", value.dtype.str, list(value.shape), hash_bytes(value.tobytes())]
     raise TypeError(f"a run cannot be told by an argument of type {kind.__qualname__}: {value!r}")
@@ -123,203 +111,134 @@ def hash_bytes(content):
     return hashlib.sha256(content).hexdigest()
 
 
-@functools.cache
-def digest_code(module):
-    """{file: digest} of an imported module of the project and all that it imports of the project.
-
-    Two processes that imported the same code have the same.
-    """
-    return CODE.digest(find_file(module))
-
-
-def find_file(module):
-    """The file of an imported module."""
-    return Path(sys.modules[module].__file__).resolve()
-
-
-def check_unedited(module):
-    """Raise EditedError where the code of a module on disk is not the code imported here.
-
-    New processes would import the code on disk.
-    """
-    imported = digest_code(module)
-    if not any(CODE.is_edited(ROOT / file) for file in imported):
-        return
-    try:
-        edited = name_differing(read_code().digest(find_file(module)), imported)
-    except SyntaxError as error:
-        edited = Path(error.filename).name
-    if edited:
-        raise EditedError(say_edited(edited))
-
-
-def name_differing(digests, others):
-    """The files whose code differs in two results of `digest_code`, in words."""
-    files = [file for file in digests | others if digests.get(file) != others.get(file)]
-    return ", ".join(sorted(files))
-
-
-def say_edited(files):
-    """One line on files that were edited after their import."""
-    return (
-        f"{files} was edited after this process imported it: start again "
-        "(in a notebook, restart the kernel)"
-    )
-
-
-def read_code():
-    """The code of this project, as its files are now."""
-    entries = [Path(entry or ".").resolve() for entry in sys.path]
-    return Code(ROOT, [entry for entry in entries if is_in_project(entry, ROOT)])
-
-
-def is_in_project(path, root):
-    """Whether `path` is `root` or below, in no hidden folder and not an installed package's."""
-    if not path.is_relative_to(root):
-        return False
-    parts = path.relative_to(root).parts
-    return not any(part.startswith(".") or part == "site-packages" for part in parts)
-
-
-def list_modules(root):
-    """The files of all modules of the project in the folder `root`."""
-    paths = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if is_in_project(Path(folder, name), root)]
-        paths += [Path(folder, name) for name in files if name.endswith(".py")]
-    return sorted(paths)
-
-
 # --- Code, by its syntax trees.
 
 
 class Code:
-    """The modules of a project, all files read when it is made.
+    """The text of a project's modules, all read when it is made: `sources` has it by their files.
 
-    `root` is the project's folder. Modules are looked for in `folders`, in this order, and last in
-    `root`.
+    A file is named by its path from `root`, the project's folder, with slashes. Modules are
+    imported from `folders`, the first before the others, and last from `root`.
     """
 
     def __init__(self, root, folders=()):
-        self.root = root
-        self.folders = [*folders, root]
         self.sources = {}
-        for path in list_modules(root):
-            with contextlib.suppress(OSError):
-                self.sources[path] = path.read_bytes()
-        self.trees = {}
-        self.unsure = set()  # files that were edited while they were imported
+        for folder, inner, names in os.walk(root):
+            inner[:] = [name for name in inner if name[0] != "." and name != "site-packages"]
+            for path in [Path(folder, name) for name in names if name.endswith(".py")]:
+                with contextlib.suppress(OSError):  # such as an editor's broken link
+                    self.sources[path.relative_to(root).as_posix()] = path.read_bytes()
+        self.files = {}  # by the names that imports have for them
+        for folder in [root, *reversed(folders)]:
+            for file in self.sources:
+                if Path(root, file).is_relative_to(folder):
+                    parts = Path(root, file).relative_to(folder).with_suffix("").parts
+                    self.files[".".join(parts).removesuffix(".__init__")] = file
 
-    def note_edited(self):
-        """Mark the files that are not as they were read: which text was imported is not sure."""
-        self.unsure |= set(filter(self.is_edited, self.sources))
-
-    def is_edited(self, path):
-        """Whether a file is not as it was read."""
-        return not path.exists() or path.read_bytes() != self.sources[path]
-
-    def digest(self, path):
-        """{file: digest} of the file `path` and of every file of the project that it imports."""
-        reached = {path}
-        pending = [path]
+    def digest(self, file):
+        """((file, digest), ...) of a file, the first, and all files of the project it imports."""
+        digests = {}
+        pending = [file]
         while pending:
-            importing = pending.pop()
-            imported = self.find_imports(importing) - reached
-            reached |= imported
-            pending += imported
-        return {self.place(each): self.digest_file(each) for each in reached}
+            file = pending.pop()
+            if file not in digests:
+                source = self.sources.get(file, b"")
+                digests[file], names = parse(source, Path(file).parent.parts)
+                pending += [self.files[name] for name in names if name in self.files]
+        return tuple(digests.items())
 
-    def digest_file(self, path):
-        """The digest of a file's code; "edited" where it is not sure which text was imported."""
-        if path in self.unsure:
-            return "edited"
-        return hash_bytes(ast.dump(self.read(path)).encode())
 
-    def place(self, path):
-        """A file's place in the project, as text that is the same on every system."""
-        return path.relative_to(self.root).as_posix()
+@functools.cache
+def parse(source, package):
+    """The digest of a module's code, and the names of all modules that it may import.
 
-    def read(self, path):
-        """The syntax tree of a file, without docstrings."""
-        if path not in self.trees:
-            tree = ast.parse(self.sources[path], str(path))
-            for node in ast.walk(tree):
-                if (
-                    isinstance(node, (ast.Module, *DEFINITIONS))
-                    and ast.get_docstring(node) is not None
-                ):
-                    del node.body[0]
-            self.trees[path] = tree
-        return self.trees[path]
+    `package`, the names of the folders that it lies in, tells what relative imports mean.
+    """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # an edit that is not finished
+        return hash_bytes(source), []
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            within = [*base, node.module] if node.module else base
+            names |= {".".join([*within, alias.name]) for alias in node.names}
+    # An import of a.b.c executes a, a.b and a.b.c.
+    paths = [itertools.accumulate(name.split("."), "{}.{}".format) for name in names]
+    return hash_bytes(ast.dump(tree).encode()), sorted(set(itertools.chain(*paths)))
 
-    def find_imports(self, path):
-        """The files of the project that the imports anywhere in the file `path` execute."""
-        files = set()
-        for statement in ast.walk(self.read(path)):
-            if isinstance(statement, ast.Import):
-                for alias in statement.names:
-                    files |= self.find_module(alias.name, self.folders)
-            if isinstance(statement, ast.ImportFrom):
-                folders = self.folders
-                if statement.level:
-                    folders = [path.parents[statement.level - 1]]
-                    files |= {folders[0] / "__init__.py"} & self.sources.keys()
-                for alias in statement.names:
-                    names = [statement.module, alias.name]
-                    files |= self.find_module(".".join(filter(None, names)), folders)
-        return files
 
-    def find_module(self, name, folders):
-        """The files of the project that an import of `name` executes, its packages' among them."""
-        files = set()
-        parts = name.split(".")
-        for length in range(1, len(parts) + 1):
-            for folder in folders:
-                base = folder.joinpath(*parts[:length])
-                candidates = [base / "__init__.py", base.with_name(f"{base.name}.py")]
-                existing = [path for path in candidates if path in self.sources]
-                if existing:
-                    files.add(existing[0])
-                    break
-        return files
+def read_code():
+    """The code of this project, as its files are now."""
+    return Code(ROOT, [Path(entry).resolve() for entry in sys.path])
+
+
+@functools.cache
+def digest_code(module):
+    """The code of an imported module and of all that it imports, see `Code.digest`."""
+    return CODE.digest(Path(sys.modules[module].__file__).resolve().relative_to(ROOT).as_posix())
+
+
+def check_unedited(code):
+    """Raise LabError, naming files, where a module's code, here or on disk, is not `code`.
+
+    The code on disk counts, too: it may have been imported after an edit, and will be elsewhere.
+    """
+    for here in (CODE, read_code()):
+        differing = set(here.digest(code[0][0])) ^ set(code)
+        if differing:
+            files = ", ".join(sorted({file for file, _ in differing}))
+            raise LabError(
+                f"{files} was edited after this process imported it: start again (in a notebook, "
+                "restart the kernel)"
+            )
 
 
 # --- Results on disk.
 
 
-def store(path, result):
-    """Write `result`, of plain values and tensors, to `path`: whole or not at all.
-
-    The checksum stands before it. Raises OSError where it cannot be written, and TypeError for a
-    result that could not be loaded again.
-    """
-    payload = io.BytesIO()
-    torch.save(result, payload)
-    content = payload.getvalue()
+def pack(result):
+    """A result, of plain values and tensors, as bytes; TypeError for one that holds others."""
+    buffer = io.BytesIO()
+    torch.save(result, buffer)
+    buffer.seek(0)
     try:
-        torch.load(io.BytesIO(content), weights_only=True)
+        torch.load(buffer, weights_only=True)
     except pickle.UnpicklingError as error:
         raise TypeError(f"a result must hold plain values and tensors only: {error}") from None
+    return buffer.getvalue()
+
+
+def unpack(packed):
+    """The result in bytes of `pack`."""
+    # `pack` has looked for other values: to look again would take twice as long.
+    return torch.load(io.BytesIO(packed), weights_only=False)
+
+
+def store(path, packed):
+    """Write bytes to `path` behind their checksum, whole or not at all; OSError if it cannot be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as aside, open(aside, "wb") as file:
-        file.write(hashlib.sha256(content).digest() + content)
+        file.write(hashlib.sha256(packed).digest() + packed)
         file.flush()
         os.fsync(file.fileno())  # a power cut must not leave the new name on an empty file
 
 
 def load(path):
-    """The result stored at `path`; None where there is none.
-
-    Raises DamagedError, naming the file, if it is damaged.
-    """
+    """The bytes stored at `path`, None where there are none; DamagedError names a damaged file."""
     try:
         content = path.read_bytes()
     except OSError:
         return None
-    payload = content[CHECKSUM_BYTES:]
-    if hashlib.sha256(payload).digest() != content[:CHECKSUM_BYTES]:
+    packed = content[CHECKSUM_BYTES:]
+    if hashlib.sha256(packed).digest() != content[:CHECKSUM_BYTES]:
         raise DamagedError(f"a cached run is damaged and is made again: {path.name}")
-    return torch.load(io.BytesIO(payload), weights_only=True)
+    return packed
 
 
 CODE = read_code()  # that this process imports

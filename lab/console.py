@@ -1,7 +1,9 @@
 """Lines and a bar for the reader: on a terminal, in a log, or where nobody reads."""
 
+import errno
 import os
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -9,27 +11,48 @@ from tqdm import tqdm
 EARLY = "{percentage:3.0f}% |{bar}| {elapsed} elapsed"
 BAR = EARLY + ", {remaining} left"
 EARLY_SHARE = 0.05
+BROKEN_PIPE = 141  # the exit status of a program that a broken pipe (SIGPIPE) ended
+
+
+class ForeseenError(Exception):
+    """An end that was foreseen; the message is one line for the reader."""
 
 
 class NobodyReadsError(Exception):
     """The reader of the output has gone, as `head` goes after its lines."""
 
 
-BROKEN_PIPE = 141  # the exit status of a program that a broken pipe (SIGPIPE) ended
+def run_script(main, folders):
+    """Run `main` as a script does: an end that was foreseen is one line, and exit status 1.
 
-
-def prepare_output():
-    """For a script: each line is given out at once, and letters that cannot be are escaped."""
+    An error of a file in one of `folders`, and a full disk, is foreseen, too. The notes of an
+    exception say whether a next start can go on from there.
+    """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not that of a notebook, nor None
+        if hasattr(stream, "reconfigure"):  # not the stream of a notebook, nor None
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
+    try:
+        main()
+    except NobodyReadsError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # the interpreter flushes it once more
+        sys.exit(BROKEN_PIPE)
+    except KeyboardInterrupt as stop:
+        sys.exit(" ".join(["Stopped.", *getattr(stop, "__notes__", [])]))
+    except (ForeseenError, OSError) as error:
+        if isinstance(error, OSError) and not is_of_files(error, folders):
+            raise
+        sys.exit(" ".join([f"Error: {error}".rstrip(".") + ".", *getattr(error, "__notes__", [])]))
 
 
-def leave_quietly():
-    """End the process after NobodyReadsError, as programs do; nothing is written any more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())  # the interpreter flushes it once more
-    sys.exit(BROKEN_PIPE)
+def is_of_files(error, folders):
+    """Whether an OSError is of a file in one of `folders`, or of a full disk."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    if error.errno is None or not isinstance(error.filename, str):
+        return False
+    path = Path(error.filename).resolve()
+    return any(path.is_relative_to(folder.resolve()) for folder in folders)
 
 
 def say(text):
@@ -40,51 +63,26 @@ def say(text):
     """
     if sys.stdout is None:  # closed before the start
         return
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        try:
-            write_line(text)
-        except UnicodeEncodeError:
-            write_line(text.encode("ascii", "backslashreplace").decode("ascii"))
+        tqdm.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
     except BrokenPipeError:
         raise NobodyReadsError from None
     except (OSError, ValueError):  # a full disk; closed
         pass
 
 
-def write_line(text):
-    """Write a line to stdout, at once, above the bar if there is one."""
-    tqdm.write(text)
-    sys.stdout.flush()
-
-
-class Bar:
-    """How much is done, with the time that went by and is left, on a terminal; elsewhere nothing.
-
-    A bar that cannot be written any more is left out.
-    """
+class Bar(tqdm):
+    """On a terminal, how much is done, the time that went by and is left; elsewhere nothing."""
 
     def __init__(self):
-        self.bar = None
-        if sys.stderr is not None and sys.stderr.isatty():
-            self.bar = tqdm(total=1.0, bar_format=EARLY, smoothing=0, dynamic_ncols=True)
+        is_off = not (sys.stderr and sys.stderr.isatty())
+        super().__init__(total=1, bar_format=EARLY, smoothing=0, dynamic_ncols=True, disable=is_off)
 
     def show(self, share):
-        """Move the bar to a share, 0 to 1."""
-        if self.bar is None:
-            return
-        self.bar.n = share
+        """Move the bar to a share, 0 to 1. tqdm goes on where the terminal has gone."""
+        self.n = share
         if share >= EARLY_SHARE:
-            self.bar.bar_format = BAR
-        try:
-            self.bar.refresh()
-        except OSError:
-            self.bar = None
-
-    def close(self):
-        """Leave the bar as it is and go on below it."""
-        if self.bar is None:
-            return
-        try:
-            self.bar.close()
-        except OSError:
-            self.bar = None
+            self.bar_format = BAR
+        self.refresh()

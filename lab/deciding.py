@@ -29,7 +29,7 @@ def train_for_proof(cell, layers, hidden, seed, device, progress):
 
 
 def decide_adder(training, progress):
-    """What `exact.decide` says of an adder: the fields of its `Decision`, in words as "decided".
+    """The decision on an adder: the fields of a `Decision`, and in words as "words".
 
     "wrong_in" says whether a counterexample is wrong in NumPy's float32 and float64, too; None
     where there is none, or no second runtime for the cell. An adder that cannot even be made of its
@@ -44,7 +44,7 @@ def decide_adder(training, progress):
     wrong_in = None
     if decision.pair is not None:
         wrong_in, _ = exact.attempt(add_again, adder, model, decision.pair)
-    return decision._asdict() | {"decided": str(decision), "wrong_in": wrong_in}
+    return decision._asdict() | {"words": str(decision), "wrong_in": wrong_in}
 
 
 def add_again(adder, model, pair):
@@ -64,27 +64,30 @@ def check_proof(training, progress):
     """Prove an adder again, and have the certificate of that checked by exact/check.py.
 
     Returns {"checked": whether it holds, "refused": None or why not, "slack": the least slack of
-    its bounds, or None}. An adder that no proof here may speak of is refused, too.
+    its bounds, or None, "certificate": the bytes of the file as a uint8 tensor, or None}. An adder
+    that no proof here may speak of is refused, too.
     """
+    refused = {"checked": False, "slack": None, "certificate": None}
     model = pt.adder_of(**training["adder"])
     try:
         proof = exact.prove(model)
     except exact.CannotProve as refusal:
-        return {"checked": False, "refused": str(refusal), "slack": None}
+        return refused | {"refused": str(refusal)}
     if not proof.proven:
-        return {"checked": False, "refused": "it is not proven", "slack": None}
+        return refused | {"refused": "it is not proven"}
     certificate = io.BytesIO()  # no file: a machine may have no folder for temporary ones
     exact.save_certificate(model, proof, certificate)
     certificate.seek(0)
     try:
         checked = check.check(certificate)
     except check.Refused as reason:
-        return {"checked": False, "refused": str(reason), "slack": None}
-    return {"checked": True, "refused": None, "slack": checked.slack}
+        return refused | {"refused": str(reason)}
+    content = torch.frombuffer(certificate.getbuffer(), dtype=torch.uint8).clone()
+    return {"checked": True, "refused": None, "slack": checked.slack, "certificate": content}
 
 
 def portray(training, progress):
-    """What the picture of a proof shows of an adder: worst-case margins, real states in the bounds.
+    """The portrait of an adder in the picture of a proof: worst-case margins, states in the bounds.
 
     The states are W_hh h + b_hh of the top layer, of the two units that part the carries best,
     after each digit of 40 long-carry pairs of 100. Returns {"margin": the least, "margins": (2,

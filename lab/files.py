@@ -5,6 +5,8 @@ import os
 import time
 import uuid
 
+from lab.console import ForeseenError
+
 PATIENCE = 1.0  # seconds to wait for a file that a browser or a scanner has open (Windows)
 
 try:
@@ -13,7 +15,7 @@ except ImportError:  # Windows
     import msvcrt
 
 
-class FolderInUseError(Exception):
+class FolderInUseError(ForeseenError):
     """A folder that another process works in; the message is one line for the reader."""
 
 
@@ -28,13 +30,14 @@ def written_whole(path):
     try:
         yield aside
         replace_patiently(aside, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        if isinstance(error, OSError) and error.errno is not None:
+    except OSError as error:
+        if error.errno is not None:
             error.filename = str(path)
             error.filename2 = None
         raise
+    finally:
+        with contextlib.suppress(OSError):  # it is there after an error only
+            aside.unlink()
 
 
 def replace_patiently(aside, path):
@@ -42,8 +45,7 @@ def replace_patiently(aside, path):
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            os.replace(aside, path)
-            return
+            return os.replace(aside, path)
         except PermissionError:
             if time.monotonic() >= end:
                 raise
@@ -60,7 +62,10 @@ def held(folder):
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "ab") as file:
         try:
-            lock(file)
+            if os.name == "nt":
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise FolderInUseError(
                 f"another start is at work in {folder}: wait for its end, or set FIGURES to "
@@ -69,11 +74,3 @@ def held(folder):
         except OSError:
             pass  # a file system without locks: nothing can be said
         yield
-
-
-def lock(file):
-    """Lock an open file until it is closed; BlockingIOError or PermissionError if it is locked."""
-    if os.name == "nt":
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

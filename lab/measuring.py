@@ -37,7 +37,7 @@ def count_wrong(training, pairs, progress):
 
 
 def look_at(training, nothing, look, *arguments):
-    """What `look(model, *arguments)` returns, a dict; where an adder does not run, `nothing`.
+    """The result of `look(model, *arguments)`, a dict; where an adder does not run, `nothing`.
 
     In that case "left_out" says why.
     """
@@ -197,8 +197,7 @@ def add_long_numbers(training, counts, progress):
     """How many sums of each length an adder gets correct, and how fast.
 
     `counts` is {digits: how many long-carry pairs}; 999...9 + 1 is added at each. Returns
-    {"trained_at": digits, "lengths": [{"length", "kind", "pairs", "correct",
-    "digits_per_second"}]}.
+    {"trained_at": digits, "tests": [{"digits", "kind", "pairs", "correct", "digits_per_second"}]}.
     """
     data.random.seed(0)
     model = pt.adder_of(**training["adder"])
@@ -213,11 +212,11 @@ def add_long_numbers(training, counts, progress):
             correct = int((answer == sums).all(1).sum())
             tests.append(
                 {
-                    "length": length,
+                    "digits": length,
                     "kind": kind,
                     "pairs": len(sums),
                     "correct": correct,
                     "digits_per_second": speed,
                 }
             )
-    return {"trained_at": exact.proof.DIGITLEN, "lengths": tests}
+    return {"trained_at": exact.proof.DIGITLEN, "tests": tests}

@@ -1,43 +1,20 @@
-"""Results -> the page beside the pictures, for a forge and for a browser.
+"""Results -> the page beside the pictures, for a forge (README.md) and for a browser (index.html).
 
-`page.md.jinja` is filled in with what stands in `results.json`: `README.md`. The same in HTML, with
-`page.css` in it, is `index.html`, which during a run says what still runs.
+Each part writes its section; index.html, with `page.css` in it, says during a run what still runs.
 """
 
-import collections
-import contextlib
 import html
-import re
-import statistics
 from pathlib import Path
 from urllib.parse import quote
 
-import jinja2
 import markdown
 from markdown.extensions.toc import TocExtension
 
 from lab.files import written_whole
+from lab.words import anchor, count, duration, escape, heading, join
 
-PARTS = (
-    "made",
-    "rule",
-    "same_seed",
-    "verdicts",
-    "decided",
-    "causes",
-    "errors",
-    "errors_in_a_million",
-    "memory",
-    "little",
-    "little_gated",
-    "stress",
-    "lengths",
-    "proof",
-    "gpu",
-)
-MACHINE = ("python", "torch", "numpy", "device", "variables", "workers")
 RELOAD = 5  # seconds
-STATUS = re.compile("<!-- running -->.*?<!-- end -->", re.DOTALL)
+NOT_YET = "**From an earlier run:** the runs of this section go on."
 HTML = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -55,144 +32,119 @@ HTML = """<!DOCTYPE html>
 """
 
 
-def write(results, folder, running=None):
-    """Write README.md and index.html of `results`, plain values, to `folder`.
+# --- Markdown.
 
-    Every part of the results may be absent. `running` is as `write_status` has it; README.md
-    never mentions it.
+
+def to_markdown(results, parts, waiting=()):
+    """The page as Markdown; `parts` are {name: part} in its order.
+
+    Sections of the parts `waiting` say that they are of an earlier run.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    text = to_markdown(results)
+    entries = results["parts"]
+    sections = [
+        write_section(name, part, entries[name], name in waiting)
+        for name, part in parts.items()
+        if name in entries
+    ]
+    return join(write_top(results), *sections, list_others(entries, parts)) + "\n"
+
+
+def write_top(results):
+    """The title, and the last run of everything."""
+    lines = [
+        "# The report's experiments, measured",
+        "Written by `source.py` from `results.json`, which has every number that was measured.",
+    ]
+    made = results.get("made")
+    if made:
+        lines.append(
+            "A *run* is one training, or one look at a finished adder; a *cached* run was done by "
+            "an earlier start of the script; *work* is the time of one core. The last run of "
+            f"everything took {duration(made['took'])} on {made['cores']} cores. {say_made(made)}"
+        )
+    return join(*lines)
+
+
+def write_section(name, part, result, is_waiting):
+    """The section of a part."""
+    title = result["title"]
+    picture = f"![{escape(title)}]({quote(name)}.png)" if part.draw else ""
+    return join(
+        f"## {escape(heading(name, title))}",
+        NOT_YET if is_waiting else "",
+        picture,
+        part.page(result),
+        say_made(result["made"]) if "made" in result else "",
+    )
+
+
+def say_made(made):
+    """By which machine and versions a result was made, and with how much work."""
+    cached = f", {made['cached']} of them cached" if made["cached"] else ""
+    words = (
+        f"Made by {count(made['runs'], 'run')}{cached}: {duration(made['seconds'])} of work on "
+        f"{made['device']}, shared by {made['workers']}; python {made['python']}, torch "
+        f"{made['torch']}, numpy {made['numpy']}"
+    )
+    if made["variables"] != "none":
+        words += f", {made['variables']}"
+    return f"{escape(words)}."
+
+
+def list_others(entries, parts):
+    """Parts without a result so far, and results whose part is gone."""
+    missing = [escape(name) for name in parts if name not in entries]
+    earlier = [escape(name) for name in entries if name not in parts]
+    return join(
+        f"Without results so far: {', '.join(missing)}." if missing else "",
+        f"In `results.json` from earlier runs, and no longer in `source.py`: {', '.join(earlier)}."
+        if earlier
+        else "",
+    )
+
+
+# --- HTML.
+
+
+def to_body(text, pictures):
+    """The Markdown of a page as HTML, in which the same links lead to the same headings.
+
+    `pictures` has a digest for each: a picture that was drawn again is another one to the browser.
+    """
+    headings = TocExtension(slugify=lambda text, _: anchor(text))
+    body = markdown.markdown(text, extensions=["tables", "sane_lists", "md_in_html", headings])
+    for name, digest in pictures.items():
+        file = f"{quote(name)}.png"
+        body = body.replace(f'src="{file}"', f'src="{file}?{digest[:12]}"')
+    return body
+
+
+def write_readme(folder, text):
+    """Write README.md: it never mentions a run that goes on."""
+    write_file(folder / "README.md", text)
+
+
+def write_html(folder, body, running=None):
+    """Write index.html. `running` has the "names" of the parts that still run, the "share" of the
+    work that is done and the time, "at"; None where nothing runs.
+    """
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    page = HTML.format(css=css, status=say_running(running), body=to_html(text, results))
-    replace(folder / "README.md", text)
-    replace(folder / "index.html", page)
+    page = HTML.format(css=css, status=say_running(running) if running else "", body=body)
+    write_file(folder / "index.html", page)
 
 
-def write_status(folder, running):
-    """Write only what index.html says of the run: much cheaper than the whole page.
-
-    `running` has the "names" of what still runs, the "share" done and the time, "at"; None where
-    nothing runs. Where there is no index.html, or it cannot be replaced now, nothing happens.
-    """
-    path = folder / "index.html"
-    with contextlib.suppress(OSError):
-        page = path.read_text(encoding="utf-8")
-        replace(path, STATUS.sub(lambda _: say_running(running), page, count=1))
-
-
-def replace(path, text):
+def write_file(path, text):
     """Write a file whole or not at all: a browser may read it at any moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
 
 def say_running(running):
-    """What index.html says at its top while a run goes on, and the order to load it again."""
-    if running is None:
-        return "<!-- running --><!-- end -->"
+    """The state of a run at the top of index.html, and the order to load the page again."""
     names = html.escape(", ".join(running["names"])) or "nothing, the last pictures are drawn"
     return (
-        f'<!-- running --><meta http-equiv="refresh" content="{RELOAD}">\n'
+        f'<meta http-equiv="refresh" content="{RELOAD}">\n'
         f'<p class="running"><strong>{running["share"]:.0%} done.</strong> Still running: {names}. '
-        f"Written at {html.escape(running['at'])}.</p><!-- end -->"
+        f"Written at {html.escape(running['at'])}.</p>"
     )
-
-
-# --- Markdown and HTML.
-
-
-def to_markdown(results):
-    """The page as Markdown."""
-    pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    pages.filters |= {
-        "text": escape,
-        "url": quote,
-        "anchor": anchor,
-        "spread": spread,
-        "duration": say_duration,
-        "median": statistics.median,
-        "percent": "{:.0%}".format,
-        "thousands": "{:,.0f}".format,
-    }
-    experiments = results.get("experiments", {})
-    names = results.get("names", list(experiments))
-    values = dict.fromkeys(PARTS) | results
-    values |= {
-        "experiments": in_order(experiments, names),
-        "not_run": [name for name in names if name not in experiments],
-        "earlier": [name for name in experiments if name not in names],
-        "not_in_last": list_not_in_last(results),
-        "usual": usual_machine(results),
-        "MACHINE": MACHINE,
-    }
-    text = pages.get_template("page.md.jinja").render(values)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
-
-
-def to_html(text, results):
-    """The page's Markdown as HTML, in which the same links lead to the same headings."""
-    headings = TocExtension(slugify=lambda heading, _: anchor(heading))
-    body = markdown.markdown(text, extensions=["tables", "sane_lists", headings])
-    for picture, digest in results.get("pictures", {}).items():
-        # A picture that was drawn again is another one to the browser.
-        body = body.replace(f'src="{quote(picture)}"', f'src="{quote(picture)}?{digest[:12]}"')
-    return body
-
-
-def anchor(heading):
-    """The name that GitHub gives to a heading, for links to it."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-def escape(text):
-    """Free text for Markdown: what would be mark-up stands as it is."""
-    line = " ".join(str(text).split())
-    return re.sub(r"([\\`*_\[\]|])", r"\\\1", html.escape(line, quote=False))
-
-
-def in_order(experiments, names):
-    """The experiments in the order of `names`, and those that it does not name after them."""
-    first = {name: experiments[name] for name in names if name in experiments}
-    return first | experiments
-
-
-def list_not_in_last(results):
-    """The experiments and parts of the results that the last run of everything left out."""
-    ran = results.get("made", {}).get("ran", [])
-    parts = [name for name in PARTS if "made" in (results.get(name) or {})]
-    return [name for name in [*results.get("experiments", {}), *parts] if name not in ran]
-
-
-def usual_machine(results):
-    """By what most of the parts were made: {"torch": "2.13.0", ...}."""
-    parts = [*results.get("experiments", {}).values(), *map(results.get, PARTS)]
-    counts = collections.defaultdict(collections.Counter)
-    for part in parts:
-        made = (part or {}).get("made", {})
-        for what in MACHINE:
-            if what in made:
-                counts[what][made[what]] += 1
-    return {what: values.most_common(1)[0][0] for what, values in counts.items()}
-
-
-def say_duration(seconds):
-    """A time as "2.31 seconds" or, from 100 seconds on, as "13.3 minutes"."""
-    return f"{seconds:.3g} seconds" if seconds < 100 else f"{seconds / 60:.1f} minutes"
-
-
-def spread(values):
-    """Median and range of `values` in words; None is a step that never came."""
-    values = sorted(float("inf") if value is None else value for value in values)
-    if not values:
-        return "none"
-    three = [statistics.median(values), values[0], values[-1]]
-    words = ["never" if value == float("inf") else f"{value:.4g}" for value in three]
-    return words[0] if words[1] == words[2] else "{} ({} to {})".format(*words)

@@ -3,20 +3,19 @@
 import json
 import math
 
+from lab.console import ForeseenError
 from lab.files import written_whole
 
-# The kinds of the values at the top; those of the parts are seen when they are shown.
-KINDS = {"experiments": dict, "pictures": dict, "names": list}
 ALL_DIGITS = 17  # of a float: the same number comes back
-VERSION = 2  # of what the file holds: one more where a key is new, gone or means something else
+VERSION = 3  # of what the file holds: one more where a key is new, gone or means something else
 
 
-class ResultsError(Exception):
+class ResultsError(ForeseenError):
     """A file that cannot be gone on from; its text is one line for the reader."""
 
 
 def read(path):
-    """The results in the file `path`; where there is none, results with no experiment in them.
+    """The results in the file `path`; where there is none, results without a part in them.
 
     Raises ResultsError where the file is no JSON, or was written by something else or by another
     version of the script.
@@ -25,19 +24,14 @@ def read(path):
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {"version": VERSION, "experiments": {}, "pictures": {}}
+        return {"version": VERSION, "parts": {}, "pictures": {}}
     except ValueError as error:
-        message = f"{name} is not JSON ({error}): move or delete it"
-        raise ResultsError(message) from None
-    if not isinstance(results, dict) or not isinstance(results.get("experiments"), dict):
-        raise ResultsError(f'{name} has no "experiments" by name: move or delete it')
-    for key, value in results.items():
-        kind = KINDS.get(key, int if key == "version" else (dict, list, type(None)))
-        if not isinstance(value, kind):
-            raise ResultsError(f'{name} has {value!r} as its "{key}": move or delete it')
-    if results.get("version") != VERSION:
-        versions = f"version {results.get('version')} of the results, not {VERSION}"
-        raise ResultsError(f"{name} has {versions}, that of this script: move or delete it")
+        raise ResultsError(f"{name} is not JSON ({error}): move or delete it") from None
+    if not isinstance(results, dict) or results.get("version") != VERSION:
+        raise ResultsError(f"{name} is not of version {VERSION} of this script: move or delete it")
+    for key in ("parts", "pictures"):
+        if not isinstance(results.get(key), dict):
+            raise ResultsError(f'{name} has no "{key}" by name: move or delete it')
     return results
 
 

@@ -1,24 +1,23 @@
-"""How an adder is trained, as `Settings`, and experiments, which compare settings."""
+"""How an adder is trained, as `Settings`; and checks of constants, which name a bad one."""
 
 import dataclasses
 import difflib
-import itertools
 import math
 import sys
 import traceback
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
 
 import torch
 
 import data
 import pt
+from lab.console import ForeseenError
 from lab.training import TRAINING, expected_steps
 
 OPTIMIZERS = ("Adam", "AdamW", "SGD")
-# What a cached run's name leaves out. A new field of `Settings` joins with the value that trains as
-# before there was the field: so it trains nothing again.
+# Fields at these values are left out of the name of a cached run: a new field of `Settings`, at the
+# value that trains as before, invalidates no cached run.
 NOT_IN_CACHE_KEY = {
     "hidden": 64,
     "embedding": 32,
@@ -30,7 +29,7 @@ NOT_IN_CACHE_KEY = {
 }
 
 
-class SettingsError(ValueError):
+class SettingsError(ForeseenError, ValueError):
     """A setting that cannot be; the message names the field and its value."""
 
 
@@ -102,7 +101,7 @@ class Settings:
             ) from None
 
     def cache_key(self):
-        """What tells a cached run: every field but those that are as in `NOT_IN_CACHE_KEY`."""
+        """The fields that name a cached run: all but fields that are as in `NOT_IN_CACHE_KEY`."""
         return {
             name: value
             for name, value in dataclasses.asdict(self).items()
@@ -122,103 +121,51 @@ def check_one_of(name, value, known):
         raise SettingsError(f"{name} must be one of {', '.join(known)}, got {value!r}")
 
 
+def check_numbers(name, numbers, least):
+    """Raise SettingsError, naming the constant, unless it lists integers of at least `least`."""
+    if not isinstance(numbers, (list, tuple, range)):
+        raise SettingsError(f"{name} must be a list of integers, got {numbers!r}")
+    for number in numbers:
+        check_at_least(f"each of {name}", number, least)
+
+
+def check_at_least(name, number, least):
+    """Raise SettingsError, naming it, unless `number` is an integer of at least `least`."""
+    try:
+        data.check_at_least(name, number, least)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def check_names(constant, names, known):
+    """Raise SettingsError, naming the constant, unless it is a list of `known` names."""
+    if not isinstance(names, (list, tuple)):
+        raise SettingsError(f"{constant} must be a list of names, got {names!r}")
+    for name in names:
+        if name not in known:
+            close = hint(str(name), known)
+            raise SettingsError(f"{constant} may name {', '.join(known)}, got {name!r}{close}")
+
+
 def check_number(name, value):
     """Raise SettingsError, naming the field, unless `value` is a finite number."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
         raise SettingsError(f"{name} must be a finite number, got {value!r}")
 
 
-class Variant(NamedTuple):
-    """One of the things that an experiment compares."""
-
-    label: str  # what it differs in, in words; "" where nothing is compared
-    settings: tuple  # `Settings`, one a seed
-
-
-class Experiment(NamedTuple):
-    """What `compare` makes."""
-
-    compared: tuple  # the fields that are compared
-    variants: tuple  # `Variant`s
-
-
-def compare(settings, seeds, **values):
-    """An `Experiment`: `settings` with each of the `values` of a field, for each of `seeds`.
-
-    compare(SIMPLE, SEEDS, layers=[1, 2, 3]) has three variants. More than one field compared at
-    once is one variant for each combination; none at all is one variant. Raises SettingsError,
-    naming field and value, for what cannot be.
-    """
-    listed = {field: listed_values(field, of_field) for field, of_field in values.items()}
-    if "seed" in listed:
-        raise SettingsError(f"seed={values['seed']!r}: the seeds are compare's second argument")
-    seeds = listed_values("seeds", seeds)
-    variants = []
-    for combination in itertools.product(*listed.values()):
-        chosen = dict(zip(listed, combination, strict=True))
-        of_seeds = [dataclasses.replace(settings, **chosen, seed=seed) for seed in seeds]
-        variants.append(Variant(label_values(chosen), tuple(of_seeds)))
-    return Experiment(tuple(listed), tuple(variants))
-
-
-def compare_settings(settings, seeds):
-    """An `Experiment` of settings that differ in more than one field: {label: `Settings`}.
-
-    Each is run for each of `seeds`. Raises SettingsError for what cannot be.
-    """
-    if not isinstance(settings, dict) or not settings:
-        raise SettingsError(f"settings must be {{label: Settings}}, got {settings!r}")
-    for label, one in settings.items():
-        if not isinstance(label, str) or not isinstance(one, Settings):
-            raise SettingsError(f"settings must be {{label: Settings}}, got {label!r}: {one!r}")
-    seeds = listed_values("seeds", seeds)
-    fields = [field.name for field in dataclasses.fields(Settings)]
-    compared = [
-        field for field in fields if len({getattr(one, field) for one in settings.values()}) > 1
-    ]
-    variants = []
-    for label, one in settings.items():
-        of_seeds = tuple(dataclasses.replace(one, seed=seed) for seed in seeds)
-        variants.append(Variant(label, of_seeds))
-    return Experiment(tuple(compared), tuple(variants))
-
-
-def listed_values(field, values):
-    """The values to compare, each once, as Python's own; SettingsError if they are none."""
-    if hasattr(values, "tolist"):  # an array
-        values = values.tolist()
-    if not isinstance(values, (list, tuple, range)) or len(values) == 0:
-        raise SettingsError(f"{field} must be a list of at least one value, got {values!r}")
-    for value in values:
-        if not isinstance(value, Hashable):
-            raise SettingsError(f"{field} must be one value in each run, got {value!r}")
-    return list(dict.fromkeys(values))
-
-
-def label_values(chosen):
-    """Settings in words: "3 layers", "GRU, 1 layer", and others by their name, "lr 0.01"."""
-    words = []
-    for field, value in chosen.items():
-        if field == "layers":
-            words.append("1 layer" if value == 1 else f"{value} layers")
-        elif field == "cell":
-            words.append(value)
-        elif field == "hidden":
-            words.append(f"{value} hidden units")
-        elif isinstance(value, float):
-            words.append(f"{field} {value:.3g}")
-        else:
-            words.append(f"{field} {value}")
-    return ", ".join(words)
-
-
 def end_at_the_readers_line(kind, error, trace):
     """A `sys.excepthook`: the traceback of a bad setting ends at the line where it stands."""
     shown = traceback.TracebackException(kind, error, trace)
     if issubclass(kind, SettingsError):
-        while shown.stack[-1].filename in (__file__, dataclasses.__file__, "<string>"):
+        while is_not_the_readers(shown.stack[-1].filename):
             shown.stack.pop()
     print("".join(shown.format()), end="", file=sys.stderr)
+
+
+def is_not_the_readers(file):
+    """Whether code of this file checks a constant and does not hold it."""
+    made_by_dataclass = file in (dataclasses.__file__, "<string>")
+    return made_by_dataclass or Path(file).is_relative_to(Path(__file__).parent)
 
 
 def expected_seconds(settings):

@@ -2,13 +2,26 @@
 
 import copy
 
-from lab.results import VERSION
+from lab.adders import ForProof
+from lab.parts.decided import Decided
+from lab.parts.errors import Errors
+from lab.parts.experiment import Experiment
+from lab.parts.gpu import Gpu
+from lab.parts.little import Little
+from lab.parts.long_numbers import LongNumbers
+from lab.parts.memory import Memory
+from lab.parts.proof import Proof
+from lab.parts.stress import Stress
+from lab.parts.verdicts import Verdicts
+from lab.results import VERSION, plain
+from lab.settings import Settings
 
 MACHINE = {
     "python": "3.11.7",
     "torch": "2.13.0+cpu",
     "numpy": "2.4.6",
     "device": "CPU x86_64 AVX512",
+    "variables": "none",
     "workers": "2 workers",
 }
 SETTINGS = {
@@ -20,12 +33,12 @@ SETTINGS = {
     "pairs": "uniform",
     "stop_after_perfect": None,
 }
+SIMPLE = Settings(**SETTINGS, layers=2, test_size=100, eval_every=10)
 
 
-def run(seed, accuracy, decided, digits, **changes):
+def run(seed, accuracy, **changes):
     """One run, evaluated at steps 0, 10, 20 ..., its loss halved each time."""
     steps = [10 * place for place in range(len(accuracy))]
-    verdict = decided if decided in ("proven", "undecided") else "wrong"
     return {
         "seed": seed,
         "steps": steps,
@@ -33,24 +46,43 @@ def run(seed, accuracy, decided, digits, **changes):
         "accuracy": accuracy,
         "error": None,
         "ms_per_step": 2.5 + seed,
-        "seconds": 0.1,
+    } | changes
+
+
+def decide(words, digits, **changes):
+    """The decision on an adder."""
+    verdict = words if words in ("proven", "undecided") else "wrong"
+    return {
         "verdict": verdict,
+        "words": words,
+        "margin": None,
         "reason": None,
         "pair": [7, 5] if verdict == "wrong" else None,
         "answer": 11 if verdict == "wrong" else None,
         "digits": digits,
+        "seconds": 0.1,
         "wrong_in": None,
-        "decided": decided,
     } | changes
 
 
-def variant(label, settings, first, runs, shortest=None, report=None):
+def decided(group, variant, seed, perfect, words, digits, **changes):
+    """An adder of a part, decided, as each part lists it under "decisions"."""
+    told = {
+        "group": group,
+        "variant": variant,
+        "seed": seed,
+        "adder": f"{group}, {variant}, seed {seed}",
+        "perfect": perfect,
+    }
+    return told | decide(words, digits, **changes)
+
+
+def variant(label, settings, first, runs, report=None):
     """One variant; `first` has the first steps at 50%, 90% and 100%, each one a seed."""
     return {
         "label": label,
         "settings": SETTINGS | settings,
         "first": dict(zip(("50%", "90%", "100%"), first, strict=True)),
-        "shortest": shortest,
         "report": report,
         "runs": runs,
     }
@@ -70,8 +102,8 @@ def report_curve(loss, accuracy, first):
 def experiment(name, **changes):
     """An experiment of one variant and two seeds, without claims."""
     runs = [
-        run(0, [0.5, 0.995, 1.0, 1.0], "7 + 5 gives 11, not 12", 1),
-        run(1, [0.0, 0.5, 0.9, 0.99], "58 + 61 gives 129, not 119", 2),
+        run(0, [0.5, 0.995, 1.0, 1.0]),
+        run(1, [0.0, 0.5, 0.9, 0.99]),
     ]
     first = [[0, 10], [10, 20], [20, None]]
     return {
@@ -82,14 +114,17 @@ def experiment(name, **changes):
         "level": 0.9,
         "settings": SETTINGS | {"layers": 2},
         "compared": [],
-        "variants": [variant("", {"layers": 2}, first, runs, "7 + 5 gives 11, not 12")],
+        "variants": [variant("", {"layers": 2}, first, runs)],
         "numbers": [],
+        "decisions": [
+            decided(name, "", 0, True, "7 + 5 gives 11, not 12", 1),
+            decided(name, "", 1, False, "58 + 61 gives 129, not 119", 2),
+        ],
         "claims": [],
         "verdict": "no verdict: an experiment of your own",
         "differences": [],
         "printed": [],
         "remark": None,
-        "picture": f"{name}.png",
         "made": MACHINE | {"seconds": 0.25, "runs": 2, "cached": 1},
     } | changes
 
@@ -98,12 +133,12 @@ def compared_layers():
     """The report's experiment with two variants."""
     runs = {
         1: [
-            run(0, [0.0, 0.0, 0.5], "undecided", None, reason="no interval step for Foo"),
-            run(1, [0.0, 0.1], "7 + 5 gives 11, not 12", 1, error="the loss is not finite"),
+            run(0, [0.0, 0.0, 0.5]),
+            run(1, [0.0, 0.1], error="the loss is not finite"),
         ],
         3: [
-            run(0, [0.5, 1.0, 1.0, 1.0], "58 + 61 gives 129, not 119", 2),
-            run(1, [0.4, 1.0, 1.0, 1.0], "58 + 61 gives 129, not 119", 2),
+            run(0, [0.5, 1.0, 1.0, 1.0]),
+            run(1, [0.4, 1.0, 1.0, 1.0]),
         ],
     }
     runs[1][1]["loss"][-1] = None
@@ -112,7 +147,6 @@ def compared_layers():
         {"layers": 1},
         [[20, None], [None, None], [None, None]],
         runs[1],
-        "7 + 5 gives 11, not 12",
         report_curve(
             [[0, 2.3], [10, 0.5], [30, 0.04]],
             [[0, 0.0], [10, 0.6], [30, 0.95]],
@@ -124,7 +158,6 @@ def compared_layers():
         {"layers": 3},
         [[0, 10], [10, 10], [10, 10]],
         runs[3],
-        "58 + 61 gives 129, not 119",
         report_curve([[0, 2.2], [10, 0.25]], [[0, 0.0], [10, 1.0]], [10, 10, 10]),
     )
     return experiment(
@@ -136,6 +169,20 @@ def compared_layers():
         settings=SETTINGS,
         compared=["layers"],
         variants=[one, three],
+        decisions=[
+            decided(
+                "rnn-layers",
+                "1 layer",
+                0,
+                False,
+                "undecided",
+                None,
+                reason="no interval step for Foo",
+            ),
+            decided("rnn-layers", "1 layer", 1, False, "7 + 5 gives 11, not 12", 1),
+            decided("rnn-layers", "3 layers", 0, True, "58 + 61 gives 129, not 119", 2),
+            decided("rnn-layers", "3 layers", 1, True, "58 + 61 gives 129, not 119", 2),
+        ],
         numbers=[
             {
                 "label": "1 layer: first step at 0.9",
@@ -187,17 +234,6 @@ def portrait(name, margin):
     }
 
 
-def adder(perfect, decided, digits):
-    """One adder of the counts."""
-    return {"perfect": perfect} | decision(decided, digits)
-
-
-def decision(decided, digits):
-    """What was decided of an adder."""
-    verdict = decided if decided in ("proven", "undecided") else "wrong"
-    return {"verdict": verdict, "decided": decided, "digits": digits}
-
-
 def remember(margins, fails_at):
     """What was measured of the memory of one adder."""
     return {
@@ -225,11 +261,10 @@ def parts():
                 }
             ],
             "original_ms": [[10, 4.9], [100, 37]],
-            "picture": "gpu.png",
             "made": made,
         },
         "stress": {
-            "picture": "stress.png",
+            "title": "Long carry chains",
             "chains": [0, 1, 10, 1000],
             "pairs": 20,
             "adders": [
@@ -238,12 +273,13 @@ def parts():
             ],
             "made": made,
         },
-        "lengths": {
+        "long_numbers": {
+            "title": "Very long numbers",
             "trained_at": 10,
             "peers": {"Abacus, 2024": 100, "Patriota, 2024": 1000},
-            "lengths": [
+            "tests": [
                 {
-                    "length": 1000000,
+                    "digits": 1000000,
                     "kind": kind,
                     "pairs": pairs,
                     "correct": pairs,
@@ -254,7 +290,7 @@ def parts():
             "made": made | {"torch": "2.12.1"},
         },
         "proof": {
-            "picture": "proof.png",
+            "title": "Proven for every two numbers",
             "groups": [
                 {
                     "label": "RNN, 1 layer",
@@ -266,8 +302,7 @@ def parts():
                             "checked": True,
                             "refused": None,
                             "slack": 1e-9,
-                            "decided": "proven",
-                            "digits": None,
+                            "words": "proven",
                             "seconds": 0.75,
                         },
                         {
@@ -277,8 +312,7 @@ def parts():
                             "checked": False,
                             "refused": "it is not proven",
                             "slack": None,
-                            "decided": "undecided",
-                            "digits": None,
+                            "words": "undecided",
                             "seconds": 0.5,
                         },
                     ],
@@ -286,58 +320,46 @@ def parts():
             ],
             "by_hand": {
                 "verdict": "proven",
-                "decided": "proven",
+                "words": "proven",
                 "margin": 0.975,
                 "checked": True,
+                "refused": None,
+                "slack": 1e-9,
                 "parameters": 71,
             },
             "portraits": [portrait("the simple adder", -28.8), portrait("a proven RNN", 3.36)],
+            "decisions": [
+                decided(
+                    "RNN, trained for the proof",
+                    "RNN, 1 layer",
+                    0,
+                    None,
+                    "proven",
+                    None,
+                    margin=3.36,
+                ),
+                decided("RNN, trained for the proof", "RNN, 1 layer", 1, None, "undecided", None),
+            ],
             "made": made,
         },
-        "decided": {
-            "picture": "decided.png",
-            "groups": [
-                {
-                    "name": "rnn-layers",
-                    "adders": [
-                        adder(True, "58 + 61 gives 129, not 119", 2),
-                        adder(True, "58 + 61 gives 129, not 119", 2),
-                        adder(False, "7 + 5 gives 11, not 12", 1),
-                        adder(False, "undecided", None),
-                    ],
-                },
-                {
-                    "name": "proven, RNN",
-                    "adders": [
-                        adder(None, "proven", None),
-                        adder(None, "5 + 5 gives 0, not 10", 1),
-                    ],
-                },
-            ],
-            "adders": 6,
-            "evaluated": 4,
-            "perfect": 2,
-            "perfect_but_wrong": 2,
-            "most_digits": 2,
-            "wrong": 4,
-            "proven": 1,
-            "undecided": 1,
-            "confirmed": 3,
-            "disputed": ["5 + 5 gives 0, not 10"],
-        },
-        "causes": {
-            "carry from nowhere": {"after_nines": 1, "without": 0},
-            "carry lost": {"after_nines": 0, "without": 1},
-            "something else": {"after_nines": 0, "without": 0},
-        },
         "errors": {
-            "picture": "errors.png",
+            "title": "How often an adder at 100% is wrong",
+            "pairs": 30000,
             "groups": [
                 {
                     "name": "rnn-layers",
                     "adders": [
-                        {"pairs": 30000, "wrong": 0, "per_million": 0.0, "interval": [0.0, 123.0]},
                         {
+                            "variant": "3 layers",
+                            "seed": 0,
+                            "pairs": 30000,
+                            "wrong": 0,
+                            "per_million": 0.0,
+                            "interval": [0.0, 123.0],
+                        },
+                        {
+                            "variant": "3 layers",
+                            "seed": 1,
                             "pairs": 30000,
                             "wrong": 3,
                             "per_million": 100.0,
@@ -354,7 +376,7 @@ def parts():
             "made": made,
         },
         "memory": {
-            "picture": "memory.png",
+            "title": "How long an adder remembers a carry",
             "most": 3,
             "groups": [
                 {
@@ -377,8 +399,8 @@ def parts():
             "made": made,
         },
         "little": {
-            "picture": "little.png",
-            "lengths": [10, 1000],
+            "title": "Training on short numbers",
+            "tested_at": [10, 1000],
             "cells": [
                 {
                     "cell": "RNN",
@@ -391,7 +413,6 @@ def parts():
                             "least": [0.0, 0.0],
                             "greatest": [0.0, 0.0],
                             "seconds": 2.0,
-                            "decisions": [decision("7 + 5 gives 11, not 12", 1)] * 2,
                         },
                         {
                             "digits": 5,
@@ -400,10 +421,6 @@ def parts():
                             "least": [1.0, 0.99],
                             "greatest": [1.0, 1.0],
                             "seconds": 2.5,
-                            "decisions": [
-                                decision("58 + 61 gives 129, not 119", 2),
-                                decision("undecided", None),
-                            ],
                         },
                     ],
                 }
@@ -411,17 +428,26 @@ def parts():
             "good": 0.995,
             "pairs": 100,
             "others": [{"name": "the report's code", "digits": 5000, "seconds": 5178.0}],
+            "decisions": [
+                decided(
+                    "RNN, trained on short numbers",
+                    "1 digits",
+                    0,
+                    None,
+                    "7 + 5 gives 11, not 12",
+                    1,
+                ),
+                decided("RNN, trained on short numbers", "5 digits", 0, None, "undecided", None),
+            ],
             "made": made,
         },
     }
 
 
-def results():
-    """Every part of a results.json; "old" is named by EXPERIMENTS no longer."""
-    layers = compared_layers()
-    experiments = {
-        "old": experiment("old", made=MACHINE | {"seconds": 9.5, "runs": 2, "cached": 0}),
-        "rnn-layers": layers,
+def experiments():
+    """Experiments of each kind: the report's, one's own, and one with other settings."""
+    return {
+        "rnn-layers": compared_layers(),
         "my_own": experiment("my_own"),
         "wide": experiment(
             "wide",
@@ -433,55 +459,33 @@ def results():
             | {"seconds": 0.25, "runs": 2, "cached": 0, "device": "CPU arm64", "torch": "2.12.1"},
         ),
     }
-    lines = [
-        {"claim": "rnn-layers: RNN with 1 and 3 layers", "verdict": "", "answers": []},
-        *layers["claims"],
-        {"claim": "wide: The simple adder", "verdict": "no verdict", "answers": []},
-    ]
-    verdicts = {
-        "picture": "verdicts.png",
-        "lines": lines,
-        "numbers": [
-            {"experiment": name, "title": part["title"], "numbers": part["numbers"]}
-            for name, part in experiments.items()
-        ],
-        "outside": 1,
-        "count": 2,
-        "by_chance": 4 / 3,
-    }
-    made = {"cores": 2, "work_seconds": 1087.06, "cached": 3, "seconds": 565.087, "runs": 257}
+
+
+# The parts that write these results, in the order of a page.
+OVERVIEWS = {"verdicts": Verdicts(), "decided": Decided()}
+BEYOND = {
+    "gpu": Gpu([10, 100], "cpu"),
+    "stress": Stress({}, [0, 1, 10, 1000], 20),
+    "long_numbers": LongNumbers(ForProof("RNN", [0]), {1_000_000: 3}),
+    "proof": Proof([ForProof("RNN", [0, 1])], {}),
+    "errors": Errors({}, 30_000),
+    "memory": Memory({}, 3),
+    "little": Little(SIMPLE, ["RNN"], [1, 5], [10, 1000], [0, 1], {}),
+}
+EXPERIMENTS = {name: Experiment((), ()) for name in experiments()}
+PARTS = OVERVIEWS | EXPERIMENTS | BEYOND
+
+
+def results():
+    """The whole of a results.json; no part writes "old" any more."""
+    entries = experiments() | parts()
+    overviews = {name: plain(part.result(entries)) for name, part in OVERVIEWS.items()}
+    old = experiment("old", made=MACHINE | {"seconds": 9.5, "runs": 2, "cached": 0})
+    made = {"cores": 2, "seconds": 1087.06, "cached": 3, "took": 565.087, "runs": 257}
     everything = {
         "version": VERSION,
-        "names": ["rnn-layers", "my_own", "wide", "slow"],
-        "made": MACHINE | made | {"ran": ["rnn-layers", "my_own", "wide"]},
-        "rule": {
-            "confidence": 0.95,
-            "counts": [
-                {
-                    "seeds": 8,
-                    "holds_from": 7,
-                    "does_not_hold_to": 1,
-                    "median_within": 0.992188,
-                    "next_outside": 0.222222,
-                },
-                {
-                    "seeds": 5,
-                    "holds_from": 5,
-                    "does_not_hold_to": 0,
-                    "median_within": 0.9375,
-                    "next_outside": 0.333333,
-                },
-            ],
-        },
-        "same_seed": {
-            "runs": 3,
-            "evaluations": 140,
-            "equal": 139,
-            "largest_loss_difference": 3.2e-5,
-        },
-        "experiments": experiments,
-        **parts(),
-        "verdicts": verdicts,
+        "made": MACHINE | made,
+        "parts": overviews | entries | {"old": old},
         "pictures": {},
     }
     return copy.deepcopy(everything)

@@ -7,15 +7,17 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import test_source
 from checkout import committed
 
 import source
-from lab import console, pictures, results
+from lab import console
+from lab.book import Book
 from lab.files import FolderInUseError, held
-from lab.settings import compare
+from lab.parts.experiment import compare
 from lab.workers import Processes
 
 tiny = test_source.tiny
@@ -23,7 +25,7 @@ shared_cache = test_source.shared_cache
 SMALL = test_source.SMALL
 QUICK = [
     ("ONLY = []", 'ONLY = ["gpu"]'),
-    ("TIMED_LENGTHS = [10, 100, 1000, 5000]", "TIMED_LENGTHS = [1]"),
+    ("lengths=[10, 100, 1000, 5000]", "lengths=[1]"),
 ]
 
 
@@ -162,16 +164,17 @@ def test_a_second_start_in_the_folder_says_so_and_changes_nothing(tiny):
             run()
         assert (figures / "results.json").read_bytes() == before
     source.main()
-    assert list(json.loads((figures / "results.json").read_text())["experiments"]) == ["two", "one"]
+    parts = json.loads((figures / "results.json").read_text())["parts"]
+    assert [name for name in parts if name in ("one", "two")] == ["two", "one"]
 
 
 def test_a_page_and_a_picture_that_cannot_be_replaced_end_nothing(tiny, monkeypatch, capsys):
-    replace = os.replace
+    replace_file = os.replace
 
     def refuse(old, new):
         if os.fspath(new).endswith((".html", "one.png")):
             raise PermissionError(errno.EACCES, "Access is denied", os.fspath(new))
-        replace(old, new)
+        replace_file(old, new)
 
     monkeypatch.setattr("lab.files.PATIENCE", 0)
     monkeypatch.setattr(os, "replace", refuse)
@@ -198,7 +201,7 @@ def test_a_page_and_a_picture_that_cannot_be_replaced_end_nothing(tiny, monkeypa
     ],
 )
 def test_errors_of_our_files_are_told_from_those_of_the_readers_code(error, is_ours):
-    assert source.is_of_our_files(error) == is_ours
+    assert console.is_of_files(error, (source.FIGURES, source.CACHE)) == is_ours
 
 
 def test_a_file_where_a_folder_should_be_is_named(tmp_path):
@@ -224,9 +227,12 @@ def places_of(value, path=()):
 
 
 def test_results_edited_in_any_way_that_json_allows(tiny):
-    experiments = {"task-1": compare(SMALL, [0]), "mine": compare(SMALL, [0], layers=[1, 2])}
-    looks = {"STRESSED": {"tiny": compare(SMALL, [0])}, "CHAINS": [0, 3], "CHAIN_PAIRS": 2}
-    figures = tiny(EXPERIMENTS=experiments, REMEMBERING=["mine"], MEMORY=2, **looks)
+    small = {"task-1": compare(SMALL, [0]), "mine": compare(SMALL, [0], layers=[1, 2])}
+    looks = {
+        "memory": replace(source.BEYOND["memory"], of={"mine": small["mine"]}, positions=2),
+        "stress": replace(test_source.STRESS, of={"mine": small["mine"]}),
+    }
+    figures = tiny(EXPERIMENTS=small, BEYOND=looks)
     source.main()
     path = figures / "results.json"
     unedited = json.loads(path.read_text())
@@ -244,13 +250,14 @@ def test_results_edited_in_any_way_that_json_allows(tiny):
             parent[place[-1]] = draws.choice([None, 7, -1.5, "text", [], {}, [None], True])
         path.write_text(json.dumps(edited))
         try:
-            merged = source.read_results()
+            book = Book(figures, source.OVERVIEWS, small | looks)
             if number % 10 == 0:
-                pictures.draw(merged | {"pictures": {}}, figures)
-        except (results.ResultsError, pictures.PictureError) as error:
+                book.look_over()
+                book.draw(anew=True)
+        except console.ForeseenError as error:
             refused += 1
             assert "\n" not in str(error) and ("results.json" in str(error) or ".png" in str(error))
         assert json.loads(path.read_text()) == edited
     assert 3 < refused < 28
     path.write_text(json.dumps(unedited))
-    assert source.read_results() == unedited
+    assert Book(figures, source.OVERVIEWS, small | looks).results == unedited

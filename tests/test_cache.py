@@ -59,7 +59,7 @@ def hash_with(tmp_path):
             path = tmp_path / file
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
-        return cache.Code(tmp_path).digest(tmp_path / "run.py")
+        return cache.Code(tmp_path).digest("run.py")
 
     return hash_files
 
@@ -112,28 +112,38 @@ def test_what_makes_a_difference(hash_with, changes):
     assert hash_with(changes) != hash_with({})
 
 
-def test_files_that_differ_are_named(tmp_path):
-    for file, text in FILES.items():
+@pytest.mark.parametrize("others", ["on disk", "imported"])
+def test_files_that_were_edited_are_named(hash_with, tmp_path, monkeypatch, others):
+    monkeypatch.setattr(cache, "ROOT", tmp_path)
+    code = hash_with({})
+    monkeypatch.setattr(cache, "CODE", cache.read_code())
+    cache.check_unedited(code)
+    hash_with(edit("run.py", "# A comment.", "# Another comment.") | {"standing_by.py": "1"})
+    cache.check_unedited(code)
+    (tmp_path / "unused.py").unlink()
+    with pytest.raises(cache.LabError, match="^unused.py was edited after"):
+        cache.check_unedited(code)
+    for text in ("used_name = 9\n", "used_name = ("):
+        hash_with(edit("run.py", "RATE = 0.5", "RATE = 0.25") | {"package/named.py": text})
+        if others == "imported":  # and the edit is undone since then
+            monkeypatch.setattr(cache, "CODE", cache.read_code())
+            hash_with({})
+        with pytest.raises(cache.LabError, match="^package/named.py, run.py was edited after"):
+            cache.check_unedited(code)
+
+
+def test_a_module_is_looked_for_where_python_looks(tmp_path):
+    texts = {"own/run.py": "import help", "own/help.py": "1", "help.py": "2", "other/help.py": "3"}
+    for file, text in texts.items():
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text(text)
-    before = cache.Code(tmp_path)
-    (tmp_path / "package" / "named.py").write_text("used_name = 9\n")
-    (tmp_path / "run.py").write_text(RUN.replace("RATE = 0.5", "RATE = 0.25"))
-    after = cache.Code(tmp_path)
-    digests = [code.digest(tmp_path / "run.py") for code in (before, after)]
-    assert cache.name_differing(*digests) == "package/named.py, run.py"
-    again = cache.Code(tmp_path).digest(tmp_path / "run.py")
-    assert again == digests[1] and cache.name_differing(again, digests[1]) == ""
-
-
-def test_the_code_is_that_of_the_files_when_they_were_read(tmp_path):
-    (tmp_path / "run.py").write_text("def train(progress):\n    return {}\n")
-    code = cache.Code(tmp_path)
-    before = cache.Code(tmp_path).digest(tmp_path / "run.py")
-    (tmp_path / "run.py").write_text("def train(progress):\n    return {'edited': 1}\n")
-    assert code.digest(tmp_path / "run.py") == before
-    code.note_edited()  # as a worker does after its imports: which text was imported is not sure
-    assert code.digest(tmp_path / "run.py") != before
+    for folders, expected in {
+        (): "help.py",
+        ("own",): "own/help.py",
+        ("other", "own"): "other/help.py",
+    }.items():
+        code = cache.Code(tmp_path, [tmp_path / folder for folder in folders])
+        assert [file for file, _ in code.digest("own/run.py")] == ["own/run.py", expected]
 
 
 def test_installed_packages_and_hidden_folders_are_not_the_projects(tmp_path):
@@ -141,8 +151,8 @@ def test_installed_packages_and_hidden_folders_are_not_the_projects(tmp_path):
         path = tmp_path / file
         path.parent.mkdir(exist_ok=True, parents=True)
         path.touch()
-    modules = [path.relative_to(tmp_path).as_posix() for path in cache.list_modules(tmp_path)]
-    assert modules == ["a.py", "b/c.py"]
+    (tmp_path / ".#open.py").symlink_to("an editor's lock")
+    assert sorted(cache.Code(tmp_path).sources) == ["a.py", "b/c.py"]
 
 
 @dataclasses.dataclass
@@ -230,8 +240,8 @@ RESULT = {"numbers": torch.arange(3.0), "plain": [1, 2.5, None, True, "text", {"
 def test_a_result_comes_back(tmp_path):
     path = tmp_path / "folder" / "name"
     assert cache.load(path) is None
-    cache.store(path, RESULT)
-    again = cache.load(path)
+    cache.store(path, cache.pack(RESULT))
+    again = cache.unpack(cache.load(path))
     assert again["numbers"].tolist() == [0, 1, 2]
     assert again["plain"] == RESULT["plain"]
     assert [file.name for file in path.parent.iterdir()] == ["name"]
@@ -239,7 +249,7 @@ def test_a_result_comes_back(tmp_path):
 
 def test_damage_is_noticed_wherever_it_is(tmp_path):
     path = tmp_path / "name"
-    cache.store(path, RESULT)
+    cache.store(path, b"packed" * 100)
     content = path.read_bytes()
     damaged = [b"", content[:20], content[:-1], content[: len(content) // 2], content + b"0"]
     for place in range(0, len(content), 97):
@@ -255,15 +265,14 @@ def test_damage_is_noticed_wherever_it_is(tmp_path):
 def test_what_cannot_be_written_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("no folder can be made here")
     with pytest.raises(OSError):
-        cache.store(tmp_path / "file" / "name", RESULT)
+        cache.store(tmp_path / "file" / "name", b"packed")
     (tmp_path / "name").mkdir()
     with pytest.raises(OSError):
-        cache.store(tmp_path / "name", RESULT)
+        cache.store(tmp_path / "name", b"packed")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "name"]
 
 
 @pytest.mark.parametrize("value", [Options(), np.float64(1), np.zeros(2)])
-def test_a_result_that_could_not_be_loaded_is_refused(tmp_path, value):
+def test_a_result_of_other_values_is_refused(value):
     with pytest.raises(TypeError, match="must hold plain values and tensors only"):
-        cache.store(tmp_path / "name", {"value": value})
-    assert not list(tmp_path.iterdir())
+        cache.pack({"value": value})

@@ -2,6 +2,7 @@
 that every docstring says enough."""
 
 import ast
+import graphlib
 import shutil
 import subprocess
 import sys
@@ -9,26 +10,22 @@ import sys
 import pytest
 from checkout import EDITED, ROOT, read_code, tracked
 
-# Each may import those before it, and a package its own modules; source imports all.
-ORDER = [
-    ["data", "recurrence"],
-    ["pt"],
-    ["exact"],
-    ["lab.training", "lab.worth"],
-    ["lab.deciding", "lab.measuring", "lab.settings"],
-    ["lab.parts"],
-    ["source"],
-]
+# Each may import modules of a lower rank, and of its own package, but no part another part.
+RANKS = {"data": 1, "recurrence": 1, "pt": 2, "exact": 3, "lab": 4, "lab.parts": 5, "source": 6}
 # These import none of ours; `exact.check` is written from the definition of the adder alone.
-ALONE = ["exact.check", "lab.console", "lab.files", "lab.report"]
-WRITE = ["lab.cache", "lab.page", "lab.results"]  # these, and the pictures, write files
-# How runs are executed, whatever they are: each imports those that are listed for it.
-RUNS = {
+ALONE = ["exact.check", "lab.console", "lab.report.said", "lab.words"]
+# How runs are executed, and what writes files: each imports the listed modules alone.
+LISTED = {
+    "lab.files": {"lab.console"},
+    "lab.cache": {"lab.console", "lab.files"},
+    "lab.results": {"lab.console", "lab.files"},
+    "lab.page": {"lab.files", "lab.words"},
     "lab.workers": {"lab.cache"},
     "lab.cluster": {"lab.cache", "lab.workers"},
     "lab.runs": {"lab.cache", "lab.cluster", "lab.console", "lab.workers"},
+    "lab.report.readings": set(),
+    "lab.report.rules": {"lab.report.readings", "lab.report.said"},
 }
-FREE = [*ALONE, *WRITE, *RUNS]
 TOP_LEVEL = {
     *("source.py", "data.py", "pt.py", "requirements.txt", "README.md", "figures", "tests"),
     *("recurrence.py", "exact", "lab"),
@@ -56,26 +53,21 @@ def imported(module):
     return names & set(MODULES) - {"lab"}
 
 
-def level(module):
-    """The place of a module, or of its package, in ORDER."""
-    return next(
-        place
-        for place, modules in enumerate(ORDER)
-        if module in modules or module.split(".")[0] in modules
-    )
+def rank(module):
+    """The rank of the longest prefix of a module's name that has one."""
+    names = module.split(".")
+    while ".".join(names) not in RANKS:
+        names.pop()
+    return RANKS[".".join(names)]
 
 
-PICTURES = [module for module in MODULES if module.startswith("lab.pictures")]
-
-
-@pytest.mark.parametrize(
-    "module", [module for module in MODULES if module not in [*FREE, *PICTURES]]
-)
+@pytest.mark.parametrize("module", MODULES)
 def test_imports_go_one_way(module):
     for other in imported(module):
-        if module == "source" or module.split(".")[0] == other.split(".")[0] == "exact":
-            continue
-        assert level(other) < level(module), f"{module} imports {other}"
+        is_own_package = module.split(".")[0] == other.split(".")[0]
+        assert rank(other) < rank(module) or is_own_package, f"{module} imports {other}"
+        assert not rank(other) == rank(module) == RANKS["lab.parts"], f"{module} imports {other}"
+        assert not rank(other) > rank(module), f"{module} imports {other}"
 
 
 @pytest.mark.parametrize("module", ALONE)
@@ -83,19 +75,28 @@ def test_these_import_none_of_ours(module):
     assert not imported(module)
 
 
-@pytest.mark.parametrize("module", WRITE)
-def test_these_import_what_writes_files_alone(module):
-    assert imported(module) == {"lab.files"}
+@pytest.mark.parametrize("module", LISTED)
+def test_these_import_the_listed_modules_alone(module):
+    assert imported(module) == LISTED[module]
 
 
-@pytest.mark.parametrize("module", PICTURES)
-def test_pictures_import_pictures_and_what_writes_files_alone(module):
-    assert imported(module) <= {*PICTURES, "lab.files"}
+def test_no_modules_import_each_other():
+    # A package and its modules may: `exact` takes their names into its own.
+    graph = {module: imported(module) - {module, module.split(".")[0]} for module in MODULES}
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-@pytest.mark.parametrize("module", RUNS)
-def test_the_runs_import_what_is_listed_alone(module):
-    assert imported(module) == RUNS[module]
+def test_the_name_of_a_part_stands_in_the_script_alone():
+    parts = [module.split(".")[-1] for module in MODULES if module.startswith("lab.parts.")]
+    for module, text in MODULES.items():
+        if module not in ("source", "lab.parts"):
+            words = {
+                node.value
+                for node in ast.walk(ast.parse(text))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            }
+            named = words & {*parts} - {module.split(".")[-1]}
+            assert not named, f"{module} knows {named}"
 
 
 def test_a_training_is_named_without_the_proof_and_the_pictures():

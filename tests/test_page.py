@@ -6,7 +6,9 @@ import re
 import pytest
 import sample
 
-from lab import page, report
+from lab import page
+from lab.parts.experiment import Experiment
+from lab.report import rules
 
 RUNNING = {"names": ["cells", "a <b>"], "share": 0.37, "at": "17:05:12"}
 
@@ -43,9 +45,11 @@ class Reader(html.parser.HTMLParser):
         self.text += data
 
 
-def written(results, folder, running=None):
+def written(results, folder, waiting=(), running=None, parts=sample.PARTS):
     """(README.md, index.html) of `results`."""
-    page.write(results, folder, running)
+    page.write_readme(folder, page.to_markdown(results, parts))
+    body = page.to_body(page.to_markdown(results, parts, waiting), results["pictures"])
+    page.write_html(folder, body, running)
     assert {path.name for path in folder.iterdir()} == {"README.md", "index.html"}
     return [(folder / name).read_text(encoding="utf-8") for name in ("README.md", "index.html")]
 
@@ -55,83 +59,60 @@ def section(text, heading):
     return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ([], "none"),
-        ([3.0], "3"),
-        ([2, 2, 2], "2"),
-        ([1, 9, 5], "5 (1 to 9)"),
-        ([40, None, 30], "40 (30 to never)"),
-        ([None, None], "never"),
-        ([0.123456, 0.2], "0.1617 (0.1235 to 0.2)"),
-    ],
-)
-def test_a_spread_is_the_median_and_the_range(values, words):
-    assert page.spread(values) == words
+def with_overviews(entries):
+    """Results of these entries and of the overviews that follow from them."""
+    overviews = {name: part.result(entries) for name, part in sample.OVERVIEWS.items()}
+    made = {name: entry for name, entry in overviews.items() if entry is not None}
+    return {"parts": entries | made, "pictures": {}}
 
 
 def every_part_alone():
     """Results with all, nothing, and each part by itself."""
     everything = sample.results()
     yield everything
-    yield {}
-    yield {"names": ["slow"], "experiments": {}}
-    for name in everything:
-        yield {name: everything[name]}
-    for name, experiment in everything["experiments"].items():
-        yield {"experiments": {name: experiment}}
+    yield with_overviews({})
+    for name, entry in everything["parts"].items():
+        yield with_overviews({name: entry})
 
 
 @pytest.mark.parametrize("results", list(every_part_alone()))
 def test_a_page_of_what_is_there_is_always_possible(results, tmp_path):
     text, browser = written(results, tmp_path)
-    for bad in ("None", "{", "\n\n\n", "Undefined", "&amp;lt;"):
+    for bad in ("None", "{", "\n\n\n", "&amp;lt;"):
         assert bad not in text
     body = browser.split("</style>")[1]
     assert "None" not in body and "{" not in body
-    reader = Reader(browser)
-    assert reader.open == []
+    assert Reader(browser).open == []
     assert text.endswith("\n") and not text.endswith("\n\n")
 
 
 def test_links_lead_to_the_same_headings_on_both_pages(tmp_path):
     text, browser = written(sample.results(), tmp_path)
     reader = Reader(browser)
-    assert len(reader.links) == 9  # four experiments, CUDA, four parts
+    assert len(reader.links) == 4  # three experiments, CUDA
     assert {link.removeprefix("#") for link in reader.links} <= set(reader.ids)
     assert len(set(reader.ids)) == len(reader.ids)
     assert re.findall(r"\]\((#[^)]*)\)", text) == reader.links
     assert "rnn-layers-rnn-with-1-and-3-layers" in reader.ids
-
-
-@pytest.mark.parametrize(
-    ("heading", "name"),  # as GitHub names them
-    [
-        ("1000-digits: Long numbers: 1000 digits", "1000-digits-long-numbers-1000-digits"),
-        ("my_own", "my_own"),
-        ("Size, 2 & 3", "size-2--3"),
-    ],
-)
-def test_an_anchor_is_that_of_github(heading, name):
-    assert page.anchor(heading) == name
+    drawn = [f"{name}.png" for name in sample.PARTS if name != "long_numbers"]
+    assert reader.pictures == drawn
 
 
 def test_free_text_stands_as_it_is(tmp_path):
     name = "lr*2_x | <b> & [y](z) `q` & co"
     title = "A *title* <i>with</i> __everything__ | and \\ more"
     experiment = sample.experiment(
-        name, title=title, says="*so* | <u>", picture="a b.png", differences=["a_b is |, not <s>"]
+        name, title=title, says="*so* | <u>", differences=["a_b is |, not <s>"]
     )
-    _, browser = written({"experiments": {name: experiment}}, tmp_path)
+    parts = sample.OVERVIEWS | {name: Experiment((), ())}
+    _, browser = written(with_overviews({name: experiment}), tmp_path, parts=parts)
     reader = Reader(browser)
-    assert reader.text.count(f"{name}: {title}") == 2
+    assert reader.text.count(f"{name}: {title}") == 2  # in the table of verdicts, and its heading
     assert "*so* | <u>" in reader.text
     assert "a_b is |, not <s>" in reader.text
-    assert reader.pictures == ["a%20b.png"]
-    assert [link.removeprefix("#") for link in reader.links] == [
-        reader.ids[reader.ids.index("the-experiments") + 1]
-    ]
+    address = "lr%2A2_x%20%7C%20%3Cb%3E%20%26%20%5By%5D%28z%29%20%60q%60%20%26%20co.png"
+    assert reader.pictures == ["verdicts.png", "decided.png", address]
+    assert [link.removeprefix("#") for link in reader.links] == reader.ids[-1:]
 
 
 def test_each_kind_of_experiment_says_what_its_verdict_is(tmp_path):
@@ -156,75 +137,84 @@ def test_each_kind_of_experiment_says_what_its_verdict_is(tmp_path):
     assert "| claim |" not in own + wide
 
 
-def test_an_experiment_says_by_what_it_was_made_where_it_differs(tmp_path):
+def test_each_section_says_by_what_it_was_made(tmp_path):
     text, _ = written(sample.results(), tmp_path)
-    assert "Made by 2 runs, 0.25 seconds of work; 1 of them cached." in section(text, r"my\_own")
+    own = section(text, r"my\_own")
+    assert "Made by 2 runs, 1 of them cached: 0.25 seconds of work on CPU x86" in own
+    assert "AVX512, shared by 2 workers; python 3.11.7, torch 2.13.0+cpu, numpy 2.4.6." in own
     wide = section(text, "wide: The simple adder")
-    assert "**Unlike most others:** torch 2.12.1,\nCPU arm64." in wide
-    assert text.count("Unlike most others") == 2  # and the lengths
-    old = section(text, "old")
-    assert "From an earlier run" in old and "9.5 seconds of work." in old
-    assert text.count("From an earlier run") == 1
-    assert text.index("\n## wide") < text.index("\n## old") < text.index("\n## Decided")
-    assert "without results so far: slow." in text
-    assert "Not in it: old, errors, memory" in text
+    assert "Made by 2 runs: 0.25 seconds of work on CPU arm64, shared by" in wide
+    assert "torch 2.12.1" in wide
+    assert "Made by 3 runs: 75.5 seconds of work" in section(text, "gpu: CUDA")
+    made = sample.MACHINE | {"seconds": 125, "runs": 1, "cached": 0, "variables": "A_B=1"}
+    assert page.say_made(made).startswith("Made by 1 run: 2.1 minutes of work on ")
+    assert page.say_made(made).endswith(r"numpy 2.4.6, A\_B=1.")
+    everything = text.split("\n## ")[0]
+    assert "The last run of everything took 9.4 minutes on 2 cores. Made by 257" in everything
+    assert "257 runs, 3 of them cached: 18.1 minutes of work on CPU x86" in everything
 
 
-def test_the_exact_part_has_its_counts(tmp_path):
+def test_parts_without_results_and_results_without_a_part_are_named(tmp_path):
     text, _ = written(sample.results(), tmp_path)
-    words = " ".join(text.split())
-    assert "3 of the 4 counterexamples are wrong in all three." in words
-    assert "not in all three: 5 + 5 gives 0, not 10." in words
-    assert "| carry lost | 0 | 1 |" in text
-    assert (
-        "1 of the adders add all of them correctly, the worst has 100 wrong sums in a mill" in words
-    )
-    assert "it ends at 123 in a million" in words
-    assert "| rnn-layers | 1 of 1 | 2 | -3 |" in text
-    assert "| RNN, trained for the proof | 0 of 1 | never | 5 |" in text
-    assert (
-        "RNN: trained on numbers of at most 5 digits, it gets 99.5% or more of 100 random pairs "
-        "right at each of 10, 1000 digits, on average." in words
-    )
-    assert "3 of the 4 RNNs are wrong on a pair of at most 2 digits." in words
-    assert "71 parameters in all" in words and "It is proven, with a least margin of 0.975" in words
-    assert "2 of the 4 of the experiments end at 100% on random pairs: 2 of" in words
-    assert "Of all that were trained 4 are wrong, 1 proven correct" in words
-    assert "proven correct for numbers of any length, 1 undecided." in words
-    assert "| RNN, 1 layer | 1 of 2 seeds | 1 | 3.36 | 1e-09 | 0.625 (0.5 to 0.75) |" in text
-    assert "| 1,000,000 | 3 long-carry | 3 | 1,234,568 |" in text
-    assert "| trained at" not in text and "4 of 4 sums correct" in text
+    assert text.endswith("no longer in `source.py`: old.\n") and "\n## old" not in text
+    assert "Without results so far" not in text
+    assert text.index("\n## verdicts") < text.index("\n## wide") < text.index("\n## gpu")
+    parts = {"not_yet": None, "wide": sample.PARTS["wide"], "_": None}
+    results = {"parts": {"gone_1": {}, "wide": sample.experiment("wide"), "b": {}}, "pictures": {}}
+    text, _ = written(results, tmp_path, parts=parts)
+    assert r"Without results so far: not\_yet, \_." in text
+    assert r"no longer in `source.py`: gone\_1, b." in text
+
+
+def test_the_decisions_and_the_times_have_their_counts():
+    entries = sample.experiments() | sample.parts()
+    decisions = [each for entry in entries.values() for each in entry.get("decisions", [])]
+    wrong = [decision for decision in decisions if decision["pair"]]
+    for place, adder in enumerate(wrong[:4]):
+        adder["wrong_in"] = {"float32": True, "float64": place > 0}
+    text = page.to_markdown(with_overviews(entries), sample.PARTS)
+    assert "3 of the 4 counterexamples are wrong in all three." in text
+    assert "- Wrong in PyTorch, but not in all three: 7 + 5 gives 11, not 12.\n" in text
+    assert "| something else | 0 | 4 |" in text
+    assert "4 of 8 in experiments end at 100% on random pairs: 4 of these add a pair of at" in text
+    assert "Of all adders 8 are wrong, 1 proven correct for numbers of any length, 3 und" in text
     assert "| 10 | 3 (2 to 9) | 4.9 |\n| 100 | 18 | 37 |" in text
 
 
 def test_a_run_that_goes_on_is_on_the_page_in_the_browser_only(tmp_path):
     still, done = written(sample.results(), tmp_path)
-    text, running = written(sample.results(), tmp_path, RUNNING)
+    text, running = written(sample.results(), tmp_path, ["wide", "gpu"], RUNNING)
     assert text == still
     assert 'http-equiv="refresh" content="5"' in running
     words = "37% done. Still running: cells, a <b>. Written at 17:05:12."
-    assert words in Reader(running).text
+    read = Reader(running)
+    assert words in read.text
     assert "refresh" not in done and "Still running" not in done
+    sections = re.split("<h2", running)
+    waiting = [each for each in sections if "From an earlier run:" in each]
+    assert [re.search('id="([a-z]*)', each)[1] for each in waiting] == ["wide", "gpu"]
+    assert "From an earlier run:" not in text + done
+    nothing = page.say_running(RUNNING | {"names": []})
+    assert "Still running: nothing, the last pictures are drawn. Written" in nothing
 
 
 def test_the_status_alone_can_be_written_again(tmp_path):
-    _, done = written(sample.results(), tmp_path)
-    _, running = written(sample.results(), tmp_path, RUNNING)
-    page.write_status(tmp_path, RUNNING | {"share": 0.5, "names": [r"\1"]})
-    later = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert later == running.replace("37%", "50%").replace("cells, a &lt;b&gt;", r"\1")
-    page.write_status(tmp_path, None)
-    assert (tmp_path / "index.html").read_text(encoding="utf-8") == done
-    (tmp_path / "index.html").unlink()
-    page.write_status(tmp_path, RUNNING)
-    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    body = page.to_body(page.to_markdown(sample.results(), sample.PARTS), {})
+    texts = []
+    for running in (None, RUNNING, RUNNING | {"share": 0.5, "names": [r"\1"]}, None):
+        page.write_html(tmp_path, body, running)
+        texts.append((tmp_path / "index.html").read_text(encoding="utf-8"))
+    done, first, later, last = texts
+    assert later == first.replace("37%", "50%").replace("cells, a &lt;b&gt;", r"\1") != first
+    assert last == done != first
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
 def test_a_picture_drawn_again_is_another_one_to_the_browser(tmp_path):
     results = sample.results()
     sources = []
     for digest in ("a" * 64, "b" * 64):
-        results["pictures"] = {"gpu.png": digest}
+        results["pictures"] = {"gpu": digest}
         text, browser = written(results, tmp_path)
         sources.append([name for name in Reader(browser).pictures if name.startswith("gpu.png")])
         assert "](gpu.png)" in text
@@ -241,8 +231,9 @@ def test_no_text_is_taken_for_a_row_of_a_table(tmp_path):
 
 @pytest.mark.parametrize("seeds", [1, 2, 3, 4, 12])
 def test_the_rule_is_said_of_any_number_of_seeds(tmp_path, seeds):
-    rule = {"confidence": 0.95, "counts": [report.count_rule(seeds)]}
-    text, _ = written(sample.results() | {"rule": rule}, tmp_path)
+    results = sample.results()
+    results["parts"]["verdicts"]["rules"] = [rules.count_rule(seeds)]
+    text, _ = written(results, tmp_path)
     said = {
         1: "1 seed is too few for either.",
         2: "2 seeds are too few for either.",
@@ -253,10 +244,3 @@ def test_the_rule_is_said_of_any_number_of_seeds(tmp_path, seeds):
     assert said[seeds] in text
     assert ("The range of 1 seeds" in text) is False
     assert (f"The range of {seeds} seeds holds" in text) == (seeds > 1)
-
-
-def test_what_the_last_run_of_everything_left_out_is_named(tmp_path):
-    text, _ = written(sample.results(), tmp_path)
-    named = text.split("Not in it: ")[1].split(". The section")[0].split(", ")
-    ran = sample.results()["made"]["ran"]
-    assert "errors" in named and not set(ran) & set(named)

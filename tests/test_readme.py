@@ -62,7 +62,7 @@ def run_snippet(text, folder):
 
 def test_one_experiment_and_a_picture_of_ones_own(tmp_path):
     make_small(tmp_path)
-    insert_above(tmp_path / "source.py", "TIMED_LENGTHS", snippet('ONLY = ["rnn-layers"]'))
+    insert_above(tmp_path / "source.py", "# --- What is run.", snippet('ONLY = ["rnn-layers"]'))
     status, output, errors = start(tmp_path)
     assert status == 0, errors
     assert (tmp_path / "mine" / "rnn-layers.png").exists() and not (tmp_path / "figures").exists()
@@ -73,19 +73,65 @@ def test_one_experiment_and_a_picture_of_ones_own(tmp_path):
 
 def test_an_experiment_and_a_cell_of_ones_own(tmp_path):
     make_small(tmp_path)
-    insert_above(tmp_path / "source.py", "TIMED_LENGTHS", snippet('EXPERIMENTS["sgd"]'))
-    insert_above(tmp_path / "source.py", "TIMED_LENGTHS", snippet('EXPERIMENTS["relu"]'))
-    insert_above(tmp_path / "source.py", "TIMED_LENGTHS", 'ONLY = ["sgd", "relu"]')
+    insert_above(tmp_path / "source.py", "# --- What is run.", snippet('EXPERIMENTS["sgd"]'))
+    insert_above(tmp_path / "source.py", "# --- What is run.", snippet('EXPERIMENTS["relu"]'))
+    insert_above(tmp_path / "source.py", "# --- What is run.", 'ONLY = ["sgd", "relu"]')
     insert_above(tmp_path / "pt.py", "class Adder", snippet('CELLS["ReLU"]'))
     status, output, errors = start(tmp_path)
     assert status == 0, errors
-    results = json.loads((tmp_path / "figures" / "results.json").read_text())
-    experiments = results["experiments"]
-    labels = [variant["label"] for variant in experiments["sgd"]["variants"]]
+    parts = json.loads((tmp_path / "figures" / "results.json").read_text())["parts"]
+    labels = [variant["label"] for variant in parts["sgd"]["variants"]]
     assert labels == ["momentum 0", "momentum 0.9"]
-    (relu,) = experiments["relu"]["variants"]
+    (relu,) = parts["relu"]["variants"]
     assert relu["settings"]["cell"] == "ReLU" and len(relu["runs"]) == 2
-    assert {run["verdict"] for run in relu["runs"]} <= {"wrong", "undecided"}
+    verdicts = {decision["verdict"] for decision in parts["relu"]["decisions"]}
+    assert verdicts <= {"wrong", "undecided"}
+
+
+def test_a_part_of_ones_own(tmp_path):
+    make_small(tmp_path)
+    (tmp_path / "lab" / "parts" / "symmetry.py").write_text(snippet("class Symmetry"))
+    insert_above(tmp_path / "source.py", "# --- What is run.", snippet('BEYOND["symmetry"]'))
+    status, output, errors = start(tmp_path)
+    assert status == 0, errors
+    parts = json.loads((tmp_path / "figures" / "results.json").read_text())["parts"]
+    counts = parts["symmetry"]["counts"]
+    assert list(counts) == ["task-1, seed 0", "task-1, seed 1"]
+    assert all(0 <= count <= 1000 for count in counts.values())
+    page = (tmp_path / "figures" / "README.md").read_text()
+    assert f"{sum(counts.values())} pairs have two answers." in page
+    assert (tmp_path / "figures" / "symmetry.png").stat().st_size > 5000
+
+
+def test_two_parts_can_be_removed(tmp_path):
+    make_small(tmp_path)
+    script = tmp_path / "source.py"
+    tree = ast.parse(script.read_text())
+    lines = script.read_text().splitlines()
+    for module, class_name in (("memory", "Memory"), ("stress", "Stress")):
+        (tmp_path / "lab" / "parts" / f"{module}.py").unlink()
+        for node in ast.walk(tree):
+            is_import = isinstance(node, ast.ImportFrom) and node.module == f"lab.parts.{module}"
+            is_made = isinstance(node, ast.Dict) and any(
+                isinstance(key, ast.Constant) and key.value == module for key in node.keys
+            )
+            if is_import:
+                remove_lines(lines, node.lineno, node.end_lineno)
+            elif is_made:
+                keys = [getattr(key, "value", None) for key in node.keys]
+                place = keys.index(module)
+                remove_lines(lines, node.keys[place].lineno, node.values[place].end_lineno)
+        assert class_name not in "\n".join(lines), "its file and its line are all"
+    script.write_text("\n".join(lines))
+    insert_above(script, "# --- What is run.", 'ONLY = ["task-1", "errors"]')
+    status, output, errors = start(tmp_path)
+    assert status == 0, errors
+    assert "task-1: no verdict" in output
+
+
+def remove_lines(lines, first, last):
+    """Empty some lines of a text, counted from 1."""
+    lines[first - 1 : last] = [""] * (last - first + 1)
 
 
 def test_the_other_snippets(tmp_path):
@@ -133,23 +179,24 @@ def say_count(count, one, many):
 
 def test_the_readme_is_true_of_the_committed_run(results):
     words = " ".join(README.split())
-    verdicts = []
-    slow = 0.0
-    for experiment in results["experiments"].values():
-        verdicts += [claim["verdict"] for claim in experiment["claims"]]
-    for name in slow_names(committed("source.py")):
-        slow_part = results["experiments"].get(name) or results[name]
-        slow += slow_part["made"]["seconds"]
-    decided = results["decided"]
-    numbers = results["verdicts"]
-    same_seed = results["same_seed"]
-    errors = results["errors"]
+    parts = results["parts"]
+    verdicts = [
+        claim["verdict"]
+        for name, part in parts.items()
+        if "numbers" in part and name != "verdicts"
+        for claim in part["claims"]
+    ]
+    slow = sum(parts[name]["made"]["seconds"] for name in slow_names(committed("source.py")))
+    decided = parts["decided"]
+    numbers = parts["verdicts"]
+    same_seed = numbers["same_seed"]
+    errors = parts["errors"]
     proofs = []
     proofs_of_fewer_units = []
-    for group in results["proof"]["groups"]:
-        of_size = proofs if group["hidden"] == 64 else proofs_of_fewer_units
+    for group in parts["proof"]["groups"]:
+        of_size = proofs_of_fewer_units if "units" in group["label"] else proofs
         of_size += [run["verdict"] for run in group["runs"]]
-    causes = results["causes"].values()
+    causes = decided["causes"].values()
     after_nines = sum(cause["after_nines"] for cause in causes)
     without = sum(cause["without"] for cause in causes)
     for said in (
@@ -165,8 +212,8 @@ def test_the_readme_is_true_of_the_committed_run(results):
         f"{proofs.count('proven')} of {len(proofs)} adders trained for it",
         f"with fewer than 64 hidden units {proofs_of_fewer_units.count('proven')} of "
         f"{len(proofs_of_fewer_units)}",
-        f"{decided['undecided']} of all {decided['adders']} are undecided",
-        f"{results['made']['seconds'] / 60:.1f} minutes on {results['made']['cores']} cores",
+        f"{decided['undecided']} of all {decided['count']} are undecided",
+        f"{results['made']['took'] / 60:.1f} minutes on {results['made']['cores']} cores",
         f"once {slow / 3600:.1f} hours of one core's work",
         f"{same_seed['runs']} of our runs have the settings and the seed of one of its, and the "
         f"same accuracy at {same_seed['equal']} of {same_seed['evaluations']} evaluations",
@@ -184,26 +231,9 @@ def test_the_readme_is_true_of_the_committed_run(results):
     assert decided["perfect"] == decided["perfect_but_wrong"], "every one of these"
 
 
-OF_THE_SCRIPT = {
-    *("LONG_CARRY", "TASK_1", "PARTS", "FOLDER", "FORESEEN", "START_UP", "OVERVIEW_EVERY"),
-}
-
-
-def constants(text):
-    """The names of the constants of a text."""
-    return set(re.findall(r"^([A-Z_]+) = ", text, re.MULTILINE))
-
-
-def test_every_constant_and_file_is_in_the_readme():
-    text = committed("source.py")
-    if text is None:
-        pytest.skip("no git checkout")
-    # A constant that a reader adds is not committed.
-    here = constants((ROOT / "source.py").read_text(encoding="utf-8"))
-    for name in (constants(text) & here) - OF_THE_SCRIPT:
-        assert f"`{name}`" in README, name
+def test_every_file_is_in_the_readme():
     for path in map(PurePosixPath, read_code()):
-        if str(path.parent) in (".", "lab", "exact") and path.name != "__init__.py":
+        if str(path.parent) in (".", "lab", "lab/parts", "exact") and path.name != "__init__.py":
             assert path.name in README, path.name
 
 

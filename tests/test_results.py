@@ -42,24 +42,26 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "results.json"
     path.write_text("old")
     with pytest.raises(ValueError, match="JSON compliant"):
-        results.write({"experiments": {"x": [1.0, math.nan]}}, path)
+        results.write({"parts": {"x": [1.0, math.nan]}}, path)
     assert path.read_text() == "old"
 
 
-def test_no_file_is_no_experiment(tmp_path):
-    assert results.read(tmp_path / "results.json")["experiments"] == {}
+def test_no_file_is_no_part(tmp_path):
+    empty = {"version": results.VERSION, "parts": {}, "pictures": {}}
+    assert results.read(tmp_path / "results.json") == empty
 
 
 @pytest.mark.parametrize(
     "text",
     [
         b"",
-        b'{"experiments": {',
+        b'{"version": 3, "parts": {',
         b"\xff",
         b"[]",
-        b'{"rows": []}',
-        b'{"experiments": []}',
-        b'{"experiments": {"a": {}}}',
+        b'{"parts": {}, "pictures": {}}',
+        b'{"version": 2, "parts": {}, "pictures": {}}',
+        b'{"version": 3, "parts": [], "pictures": {}}',
+        b'{"version": 3, "parts": {}}',
     ],
 )
 def test_a_file_of_something_else_is_named_in_one_line(tmp_path, text):

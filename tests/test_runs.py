@@ -30,19 +30,20 @@ except ImportError:  # Windows
 
 
 class Inline(ThisProcess):
-    """This process as a workplace that is given up to `limit` runs, and notes their numbers."""
+    """This process as a workplace that is given up to `limit` runs, and notes their names."""
 
     def __init__(self, limit=1):
-        super().__init__()
         self.limit = limit
         self.executed = []
 
-    def get_limit(self):
-        return self.limit
+    def submit(self, device, name, *call):
+        self.executed.append(name)
+        return super().submit(device, name, *call)
 
-    def submit(self, number, device, code, packed):
-        self.executed.append(number)
-        return super().submit(number, device, code, packed)
+
+def list_executed(lab):
+    """The titles of executed runs, in their order."""
+    return [lab.runs[name].title for name in lab.workplace.executed]
 
 
 @pytest.fixture
@@ -96,9 +97,9 @@ def test_runs_start_in_the_order_of_submission_and_keep_their_place(inline):
     nested = {"first": [after, first], "others": [(second,)]}
     last = lab.submit(add_all, nested, title="after all", seconds=1)
     lab.submit(add, 3, 3, title="third", seconds=1)
-    assert lab.workplace.executed == [], "nothing starts before somebody waits"
+    assert list_executed(lab) == [], "nothing starts before somebody waits"
     finish(lab)
-    assert lab.workplace.executed == [0, 1, 2, 3, 4]
+    assert list_executed(lab) == ["first", "after first", "second", "after all", "third"]
     assert last.result()["sum"] == (1 + 1 + 1) + (1 + 1) + (2 + 2)
 
 
@@ -108,7 +109,7 @@ def test_a_run_that_must_wait_is_passed_by_later_ones(inline):
     lab.submit(add_one, first, title="after first", seconds=1)
     lab.submit(add, 2, 2, title="second", seconds=1)
     finish(lab)
-    assert lab.workplace.executed == [0, 2, 1]
+    assert list_executed(lab) == ["first", "second", "after first"]
 
 
 def test_a_run_is_named_by_the_names_of_the_runs_that_it_needs(inline, tmp_path):
@@ -220,12 +221,11 @@ def test_damaged_and_truncated_runs_are_named_and_made_again(inline, tmp_path, c
     assert [run.result()["sum"] for run in runs] == [0, 2, 4, 6, 8]
 
 
-def test_a_full_disk_stops_nothing_and_is_said_once(inline, tmp_path, capsys):
+def test_a_full_disk_stops_nothing_and_is_said_once(tmp_path, capsys):
     (tmp_path / ".runs").write_text("no folder can be made here")
-    lab = inline()
-    runs = [lab.submit(add, number, 1, title=f"run {number}", seconds=1) for number in range(3)]
-    finish(lab)
-    lab.count_unstored()
+    with open_lab(tmp_path / ".runs", workers=0) as lab:
+        runs = [lab.submit(add, number, 1, title=f"run {number}", seconds=1) for number in range(3)]
+        finish(lab)
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith("run 0: its result cannot be cached (")
     assert last == "3 results could not be cached"

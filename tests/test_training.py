@@ -23,9 +23,11 @@ import data
 import exact
 import pt
 from data import gen_data_batch, long_carry_batch, prepare_batch, results_converter
-from lab import deciding, measuring, report
-from lab.parts import say_left_out, say_training
-from lab.settings import Settings, SettingsError, compare
+from lab import deciding, measuring
+from lab.adders import say_left_out
+from lab.parts.experiment import compare, say_training
+from lab.report.said import ORIGINAL
+from lab.settings import Settings, SettingsError
 from lab.training import time_step, train_adder
 
 TINY = Settings(
@@ -108,7 +110,7 @@ def test_variants_and_their_labels_by_hand():
         replace(TINY, cell="GRU", layers=1, seed=seed) for seed in (0, 1)
     )
     alone = compare(TINY, [3, 3])
-    assert alone == ((), (("", (replace(TINY, seed=3),)),)), "each seed once"
+    assert alone.variants == (("", (replace(TINY, seed=3),)),), "each seed once"
     rates = compare(TINY, [0], lr=np.logspace(-2, -1, 2), optimizer=["Adam", "SGD"])
     assert [variant.label for variant in rates.variants][1] == "lr 0.01, optimizer SGD"
     assert type(rates.variants[0].settings[0].lr) is float
@@ -234,7 +236,7 @@ def test_progress_is_told_every_50_steps():
 def test_an_adder_for_the_proof_is_proven_when_it_is_decided():
     training = deciding.train_for_proof("RNN", 1, 64, 3, "cpu", progress=quiet)
     decision = deciding.decide_adder(training, quiet)
-    assert decision["verdict"] == decision["decided"] == "proven" and decision["pair"] is None
+    assert decision["verdict"] == decision["words"] == "proven" and decision["pair"] is None
     assert decision["margin"] == exact.prove(pt.adder_of(**training["adder"])).margin > 0
 
 
@@ -279,8 +281,8 @@ def forgetful(monkeypatch):
 
 
 def test_a_proven_adder_is_correct_at_every_length():
-    tests = measuring.add_long_numbers(proven(), {300: 2, 100: 3}, quiet)["lengths"]
-    assert [(test["length"], test["pairs"]) for test in tests] == [
+    tests = measuring.add_long_numbers(proven(), {300: 2, 100: 3}, quiet)["tests"]
+    assert [(test["digits"], test["pairs"]) for test in tests] == [
         (100, 3),
         (100, 1),
         (300, 2),
@@ -290,7 +292,7 @@ def test_a_proven_adder_is_correct_at_every_length():
 
 
 def test_a_forgetful_adder_is_not(forgetful):
-    tests = measuring.add_long_numbers(forgetful, {2: 3, 100: 3}, quiet)["lengths"]
+    tests = measuring.add_long_numbers(forgetful, {2: 3, 100: 3}, quiet)["tests"]
     assert [test["correct"] for test in tests[:2]] == [3, 1]
     assert tests[2]["correct"] < 3 and tests[3]["correct"] == 0
 
@@ -330,7 +332,7 @@ def test_a_portrait_shows_real_states_in_their_bounds():
 )
 def test_the_same_seed_gives_the_curve_of_the_published_code(wanted, steps):
     (original,) = [
-        run for run in report.ORIGINAL["runs"] if {name: run[name] for name in wanted} == wanted
+        run for run in ORIGINAL["runs"] if {name: run[name] for name in wanted} == wanted
     ]
     # 100 pairs a step, 100 test pairs at the steps 0, 10, 20 ... are its own
     settings = Settings(steps=steps, batch_size=100, test_size=100, eval_every=10, **wanted)
@@ -366,7 +368,7 @@ def test_a_readers_adder_goes_all_its_way_and_ends_no_run(cell, monkeypatch):
         assert tested["accuracy"] == [0.0, 0.0]
         return
     why = "it does not run (TypeError: no hidden state, please)"
-    assert decision["verdict"] == decision["decided"] == "undecided"
+    assert decision["verdict"] == decision["words"] == "undecided"
     assert decision["reason"].endswith(why)
     assert shown["adders"] == [of_proven]
     assert say_left_out(shown) == f"left out: mine: {why}"

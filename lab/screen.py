@@ -1,6 +1,6 @@
 """matplotlib, imported whatever the reader's environment says, and the reader's own screen.
 
-This module is imported before matplotlib is: see `__init__.py`.
+This module is imported before matplotlib is: see `lab/style.py`.
 """
 
 import contextlib

@@ -1,0 +1,40 @@
+"""The curves of one training, shown or saved."""
+
+from lab.screen import open_window, show_windows
+from lab.style import WIDTH, label_log_axis, new_figure, plain_style
+
+SIZE = (WIDTH, 2.7)  # inches
+
+
+def draw_run(curves, path):
+    """The curves of one training, saved to `path`.
+
+    `curves` has "loss", one a step from step 0 on, and "accuracy", one for each of "steps".
+    """
+    with plain_style():
+        figure = new_figure(figsize=SIZE)
+        plot_run(figure, curves)
+        figure.savefig(path, dpi=200)
+
+
+def show_run(curves):
+    """Show on the reader's screen what `draw_run` saves; False where there is no screen."""
+    with plain_style():
+        figure = open_window(figsize=SIZE)
+        if figure is None:
+            return False
+        plot_run(figure, curves)
+        show_windows()
+    return True
+
+
+def plot_run(figure, curves):
+    """Loss and accuracy against step."""
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    loss_axes.plot(range(len(curves["loss"])), curves["loss"])
+    loss_axes.set(yscale="log", xlabel="training step", ylabel="loss (cross-entropy)")
+    label_log_axis(loss_axes.yaxis)
+    accuracy_axes.plot(curves["steps"], curves["accuracy"])
+    accuracy_axes.set(
+        ylim=(-0.02, 1.02), xlabel="training step", ylabel="accuracy (whole sums correct)"
+    )
