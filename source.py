@@ -79,7 +79,7 @@ FINAL_MODEL = replace(SIMPLE, digitlen=100, layers=3, lr=0.01)
 # [0, 555555554].
 COURSE = replace(SIMPLE, digitlen=9, pairs="course", steps=1000, batch_size=200, test_size=200)
 LONG_CARRY = replace(SIMPLE, pairs="long-carry", steps=700)
-# 5000 digits within minutes, for whoever does not wait for SLOW. By trial on the seeds 0 to 4 all
+# 5000 digits within minutes, for whoever does not wait for SLOW. Chosen on the seeds 0 to 4: all
 # were at a steady 1.0 by step 2150.
 ONE_PAIR = replace(
     SIMPLE, digitlen=5000, batch_size=1, steps=2500, eval_every=50, stop_after_perfect=3
@@ -101,7 +101,7 @@ EXPERIMENTS = {
     ),
     "5000-digits-one-pair": compare(
         ONE_PAIR,
-        SEEDS[:2],
+        [1000, 1001],
         question="Are 5000 digits learnt within minutes, with one pair a step?",
     ),
     "rnn-layers": compare(SIMPLE, SEEDS, layers=[1, 2, 3, 4]),
@@ -144,23 +144,22 @@ EXPERIMENTS = {
 }
 TASK_1 = ["task-1", "1000-digits", "5000-digits", "5000-digits-one-pair", "pt-main"]  # of pt_main
 
-# Adders to train for the proof. In runs of their own, 100 of 100, 10 of 10 and 10 of 10 RNNs with
-# 1, 2 and 3 layers were proven, 20 of 20, 10 of 10 and 10 of 10 GRUs, and the same of LSTMs.
+# Adders to train for the proof. The recipe was chosen on seeds below 1000.
 FOR_PROOF = [
-    ForProof("RNN", range(10), layers=1, device=DEVICE),
-    ForProof("RNN", range(4), layers=2, device=DEVICE),
-    ForProof("RNN", range(1), layers=3, device=DEVICE),
-    ForProof("GRU", range(3), layers=1, device=DEVICE),
-    ForProof("GRU", range(1), layers=2, device=DEVICE),
-    ForProof("GRU", range(1), layers=3, device=DEVICE),
-    ForProof("LSTM", range(3), layers=1, device=DEVICE),
-    ForProof("LSTM", range(1), layers=2, device=DEVICE),
-    ForProof("LSTM", range(1), layers=3, device=DEVICE),
-    ForProof("RNN", range(3), hidden=8, device=DEVICE),
-    ForProof("RNN", range(3), hidden=16, device=DEVICE),
-    ForProof("RNN", range(3), hidden=32, device=DEVICE),
+    ForProof("RNN", range(1000, 1010), layers=1, device=DEVICE),
+    ForProof("RNN", range(1000, 1004), layers=2, device=DEVICE),
+    ForProof("RNN", range(1000, 1003), layers=3, device=DEVICE),
+    ForProof("GRU", range(1000, 1003), layers=1, device=DEVICE),
+    ForProof("GRU", range(1000, 1002), layers=2, device=DEVICE),
+    ForProof("GRU", range(1000, 1001), layers=3, device=DEVICE),
+    ForProof("LSTM", range(1000, 1003), layers=1, device=DEVICE),
+    ForProof("LSTM", range(1000, 1002), layers=2, device=DEVICE),
+    ForProof("LSTM", range(1000, 1001), layers=3, device=DEVICE),
+    ForProof("RNN", range(1000, 1003), hidden=8, device=DEVICE),
+    ForProof("RNN", range(1000, 1003), hidden=16, device=DEVICE),
+    ForProof("RNN", range(1000, 1003), hidden=32, device=DEVICE),
 ]
-PROVEN_RNN = ForProof("RNN", range(5), device=DEVICE)
+PROVEN_RNN = ForProof("RNN", range(1000, 1005), device=DEVICE)
 
 # An adder trained on numbers of few digits, and tested on more.
 LITTLE = Little(
@@ -180,9 +179,9 @@ BEYOND = {
     "memory": Memory(
         of=choose(EXPERIMENTS, "task-1", "final-model", "5000-digits")
         | {
-            "RNN, trained for the proof": ForProof("RNN", range(3), device=DEVICE),
-            "GRU, trained for the proof": ForProof("GRU", range(3), device=DEVICE),
-            "LSTM, trained for the proof": ForProof("LSTM", range(3), device=DEVICE),
+            "RNN, trained for the proof": ForProof("RNN", range(1000, 1003), device=DEVICE),
+            "GRU, trained for the proof": ForProof("GRU", range(1000, 1003), device=DEVICE),
+            "LSTM, trained for the proof": ForProof("LSTM", range(1000, 1003), device=DEVICE),
         },
         positions=50,
     ),
@@ -239,7 +238,7 @@ def run(names, is_everything=False):
     wanted = [name for name in names if (name in ONLY if ONLY else name not in SLOW)]
     with held(FIGURES):
         book = Book(FIGURES, OVERVIEWS, parts)
-        with open_lab(CACHE, WORKERS, SCHEDULER, FIGURES, wanted) as lab:
+        with open_lab(CACHE, WORKERS, SCHEDULER, book, wanted) as lab:
             book.run(wanted, lab, DEVICE, is_everything)
 
 
@@ -271,7 +270,8 @@ def check_constants():
     for name, value in EXPERIMENTS.items():
         if not isinstance(value, Experiment):
             raise SettingsError(f"EXPERIMENTS: {name!r} must be made by compare, got {value!r}")
-        if name in BEYOND or name in OVERVIEWS or not re.fullmatch(r"[\w-]+", name):
+        taken = name in BEYOND or name in OVERVIEWS
+        if taken or not re.fullmatch(r"[\w-]+", str(name)) or not isinstance(name, str):
             raise SettingsError(
                 "EXPERIMENTS: a name has letters, digits, - and _ and is not one of "
                 f"{', '.join([*BEYOND, *OVERVIEWS])}, got {name!r}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pt
 from exact.provable import provable_cell, why_nothing_can_be_proven
-from lab import deciding, results, training
+from lab import deciding, training
 from lab.console import say
 from lab.settings import (
     SettingsError,
@@ -18,6 +18,7 @@ from lab.settings import (
     check_one_of,
     expected_seconds,
 )
+from lab.words import count
 
 
 def submit_training(lab, settings, title, on_line=None):
@@ -33,22 +34,19 @@ def submit_training(lab, settings, title, on_line=None):
 
 
 def submit_decision(lab, trained, say_trained):
-    """Have the adder of a training decided; one line says what came of both.
-
-    `say_trained` gives the words for the result of the training.
-    """
-
-    def say_both(decision):
-        return f"{say_trained(trained.result())}{decision['words']}"
-
+    """Have the adder of a training decided; one line says both, by `say_trained(training)`."""
     return lab.submit(
-        deciding.decide_adder, trained, title=trained.title, seconds=0.3, say=say_both
+        deciding.decide_adder,
+        trained,
+        title=trained.title,
+        seconds=0.3,
+        say=lambda decision: f"{say_trained(trained.result())}{decision['words']}",
     )
 
 
 @dataclass(frozen=True)
 class ForProof:
-    """Adders to train for the proof, one a seed."""
+    """Adders to train for the proof, one a seed; SettingsError names a bad field."""
 
     cell: str  # "RNN", "GRU" or "LSTM"
     seeds: tuple  # of the weights and the pairs
@@ -57,7 +55,6 @@ class ForProof:
     device: str = "cpu"
 
     def __post_init__(self):
-        """Check every field; SettingsError names a bad one."""
         check_one_of("cell", self.cell, pt.CELLS)
         check_numbers("seeds", self.seeds, 0)
         check_at_least("layers", self.layers, 1)
@@ -70,28 +67,27 @@ class ForProof:
     @property
     def label(self):
         """The size in words; the report's number of hidden units goes without saying."""
-        words = f"{self.cell}, {self.layers} layer{'s' if self.layers > 1 else ''}"
+        words = f"{self.cell}, {count(self.layers, 'layer')}"
         return words if self.hidden == pt.HIDDEN else f"{words}, {self.hidden} hidden units"
 
     def submit_trainings(self, lab, name):
         """Submit them: {(size, seed): run}; none where nothing can be proven."""
         if why_nothing_can_be_proven() is not None:
             return {}
-        return {(self.label, seed): self.submit_one(lab, seed) for seed in self.seeds}
-
-    def submit_one(self, lab, seed):
-        """Submit the training of one seed."""
-        return lab.submit(
-            deciding.train_for_proof,
-            self.cell,
-            self.layers,
-            self.hidden,
-            seed,
-            self.device,
-            title=f"proof, {self.label}, seed {seed}",
-            seconds=deciding.expected_seconds_for_proof(self.cell, self.layers),
-            device=self.device,
-        )
+        runs = {}
+        for seed in self.seeds:
+            runs[self.label, seed] = lab.submit(
+                deciding.train_for_proof,
+                self.cell,
+                self.layers,
+                self.hidden,
+                seed,
+                self.device,
+                title=f"proof, {self.label}, seed {seed}",
+                seconds=deciding.expected_seconds_for_proof(self.cell, self.layers),
+                device=self.device,
+            )
+        return runs
 
 
 def submit_for_each(lab, name, groups, function, argument, seconds):
@@ -129,13 +125,15 @@ def name_file(name, variant, seed):
     return f"adders/{'-'.join(words)}.npz"
 
 
-def load_saved(folder, name):
-    """The trainings that an earlier run of an experiment left in the folder of the figures."""
-    trainings = {}
-    before = results.read(folder / "results.json")["parts"].get(name, {"variants": []})
-    if not before["variants"]:
+def load_saved(book, name):
+    """The trainings that an earlier run of an experiment left in a `lab.book.Book`."""
+    folder = book.folder
+    entry = book.results["parts"].get(name)
+    if entry is None:
         say(f"{name} is in SLOW and has no results in {folder}: left out")
-    for variant in before["variants"]:
+        return {}
+    trainings = {}
+    for variant in entry["variants"]:
         for run in variant["runs"]:
             path = folder / name_file(name, variant["label"], run["seed"])
             if not path.exists():

@@ -26,6 +26,7 @@ from lab.console import say
 from lab.files import written_whole
 from lab.results import ResultsError
 from lab.runs import list_runs, replace_runs
+from lab.words import duration
 
 START_UP = 5  # seconds until the workers work, about
 OVERVIEW_EVERY = 20  # seconds, at least, between two makings of the overviews
@@ -51,31 +52,25 @@ class Book:
     def __init__(self, folder, overviews, parts):
         """Read `folder`; `overviews` and `parts` are {name: part}, in the order of the page.
 
-        Raises ResultsError where results.json cannot be counted, judged and shown: the reader may
-        have edited it by hand.
+        Raises ResultsError where results.json cannot be judged and shown: the reader may have
+        edited it by hand.
         """
         self.folder = folder
         self.overviews = overviews
         self.parts = parts
+        self.listed = overviews | parts
         path = folder / "results.json"
         self.results = results.read(path)
-        before = copy.deepcopy(self.results)
+        self.written = {key: copy.copy(value) for key, value in self.results.items()}
         try:
             self.look_over()
-            page.to_body(page.to_markdown(self.results, self.listed), self.results["pictures"])
-            results.to_json(self.results)
+            page.to_markdown(self.results, self.listed)
         except Exception as error:  # an edit may lead to any
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ResultsError(
                 f"{folder.name}/{path.name} is not as this script wrote it and cannot be shown "
-                f"({reason}): mend, move or delete it"
+                f"({style.say_error(error)}): mend, move or delete it"
             ) from error
-        self.results = before
-
-    @property
-    def listed(self):
-        """All parts in the order of the page."""
-        return self.overviews | self.parts
+        self.results["parts"] = dict(self.written["parts"])
 
     def run(self, names, lab, device, is_everything):
         """Run the parts of these names; each is drawn, said and on the page when its last run ends.
@@ -91,7 +86,11 @@ class Book:
         self.write_page(waiting, lab)
         try:
             while True:
-                ended = [name for name, nest in waiting.items() if is_done(nest)]
+                ended = [
+                    name
+                    for name, nest in waiting.items()
+                    if all(run.done() for run in list_runs(nest))
+                ]
                 for name in ended:
                     self.take(name, waiting.pop(name), lab, device)
                     is_current = False
@@ -105,11 +104,12 @@ class Book:
                 if ended or is_due or not waiting:
                     self.draw()
                     self.write()
-                    self.write_page(waiting, lab)
                 if not waiting:
                     break
+                if ended or is_due:
+                    self.write_page(waiting, lab)
                 with contextlib.suppress(OSError):  # the next time counts
-                    page.write_html(self.folder, self.body, describe_progress(waiting, lab))
+                    self.write_html(waiting, lab)
                 lab.wait()
         finally:
             if not is_current:  # a run that broke off
@@ -131,17 +131,16 @@ class Book:
             entries.pop(name, None)
             say(f"{name}: nothing to look at")
             return
-        work = describe_work(list_runs(nest))
+        by = describe_work(list_runs(nest), lab, device)
         before = {key: value for key, value in entries.get(name, {}).items() if key != "made"}
-        if made != before or work["cached"] < work["runs"]:
-            by = lab.machine(device) | {"workers": lab.workers} | work
-            entries[name] = made | {"made": results.plain(by)}
+        if made != before or by["cached"] < by["runs"]:
+            entries[name] = made | {"made": by}
         for place, content in part.files(name, done).items():
             self.save(place, content)
         say(f"{name}: {made.get('verdict', 'done')}")
 
     def save(self, place, content):
-        """Save a file of a part, which may be there already."""
+        """Save the bytes of a file whole or not at all, unless they are there already."""
         path = self.folder / place
         if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,11 +159,9 @@ class Book:
 
     def note_whole_run(self, lab, device, seconds):
         """Put into the results what a run of everything took, unless all of it was cached."""
-        work = describe_work(lab.runs.values())
-        if "made" in self.results and work["cached"] == work["runs"]:
-            return
-        by = lab.machine(device) | {"cores": CPU_COUNT, "workers": lab.workers} | work
-        self.results["made"] = by | {"took": seconds}
+        by = describe_work(lab.runs.values(), lab, device)
+        if "made" not in self.results or by["cached"] < by["runs"]:
+            self.results["made"] = by | {"cores": CPU_COUNT, "took": seconds}
 
     def draw(self, anew=False):
         """Draw the pictures of what is new, or all of them `anew`."""
@@ -179,32 +176,44 @@ class Book:
                 continue
             try:
                 style.save_picture(part.draw, result, path)
+                digests[name] = digest
             except PermissionError as error:  # on Windows somebody looks at it
                 say(f"{path.name} stays as it was: {error}")
-            else:
-                digests[name] = digest
 
     def write(self):
         """Write results.json, its parts in the order of the page, and of earlier runs last."""
         entries = self.results["parts"]
         ordered = {name: entries[name] for name in self.listed if name in entries}
         self.results["parts"] = ordered | entries
-        results.write(self.results, self.folder / "results.json")
+        if self.written is None or not is_same(self.results, self.written):
+            results.write(self.results, self.folder / "results.json")
+            self.written = None  # from now on each time
 
     def write_page(self, waiting=(), lab=None):
-        """Write the page; a failure is said, and ends nothing."""
+        """Write README.md, which mentions no run that goes on, and index.html.
+
+        A failure is said, and ends nothing.
+        """
         text = page.to_markdown(self.results, self.listed, waiting)
         self.body = page.to_body(text, self.results["pictures"])
         try:
-            page.write_readme(self.folder, page.to_markdown(self.results, self.listed))
-            page.write_html(self.folder, self.body, lab and describe_progress(waiting, lab))
+            self.save("README.md", page.to_markdown(self.results, self.listed).encode())
+            self.write_html(waiting, lab)
         except OSError as error:
             say(f"the page stays as it was: {error}")
 
+    def write_html(self, waiting, lab):
+        """Write index.html, with the state of the run of a `lab`; None where nothing runs."""
+        running = None
+        if lab is not None:
+            at = time.strftime("%H:%M:%S")
+            running = {"names": list(waiting), "share": lab.share, "at": at}
+        self.save("index.html", page.to_html(self.body, running).encode())
 
-def is_done(nest):
-    """Whether all runs in a nest are done."""
-    return all(run.done() for run in list_runs(nest))
+
+def is_same(results, others):
+    """Whether two results have the same values, and their parts the same order."""
+    return results == others and list(results["parts"]) == list(others["parts"])
 
 
 def digest_picture(part, result):
@@ -214,34 +223,27 @@ def digest_picture(part, result):
     return cache.hash_bytes(json.dumps([shown, code], sort_keys=True).encode())
 
 
-def describe_work(runs):
-    """The number of runs, how many of them were cached, and their seconds of work."""
+def describe_work(runs, lab, device):
+    """The machine, how many runs it did and how many were cached, and their seconds of work."""
     runs = [run for run in set(runs) if run.done()]
-    return {
+    work = {
         "runs": len(runs),
         "cached": sum(run.cached for run in runs),
         "seconds": sum(run.result()["seconds"] for run in runs),
     }
-
-
-def describe_progress(waiting, lab):
-    """The state of a run that goes on, for the page."""
-    return {"names": list(waiting), "share": lab.share, "at": time.strftime("%H:%M:%S")}
+    return results.plain(lab.machine(device) | {"workers": lab.workers} | work)
 
 
 def say_header(names, lab, device, folder):
     """Say what will be run, by whom, for about how long, and where to look."""
-    cached = [run for run in lab.runs.values() if run.done()]
+    cached = sum(run.done() for run in lab.runs.values())
     say(f"To run: {', '.join(names) or 'nothing'}.")
     say(
         f"{len(lab.runs)} runs (an adder is trained in one, decided in another), "
-        f"{len(cached)} of them cached in {lab.folder.name}/, on {device}."
+        f"{cached} of them cached in {lab.folder.name}/, on {device}."
     )
     takes = ""
     if lab.count:  # the workers of a cluster come and go
-        seconds = START_UP + lab.total / lab.count
-        takes = (
-            f": about {seconds:.0f} s" if seconds < 100 else f": about {seconds / 60:.0f} minutes"
-        )
+        takes = f": about {duration(round(START_UP + lab.total / lab.count))}"
     say(f"Shared by {lab.workers}{takes}.")
     say(f"Pictures, and a page that follows the run: {folder / 'index.html'}")

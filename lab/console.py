@@ -42,7 +42,8 @@ def run_script(main, folders):
     except (ForeseenError, OSError) as error:
         if isinstance(error, OSError) and not is_of_files(error, folders):
             raise
-        sys.exit(" ".join([f"Error: {error}".rstrip(".") + ".", *getattr(error, "__notes__", [])]))
+        end = "" if str(error).endswith((".", "?")) else "."
+        sys.exit(" ".join([f"Error: {error}{end}", *getattr(error, "__notes__", [])]))
 
 
 def is_of_files(error, folders):

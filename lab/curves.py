@@ -7,10 +7,7 @@ SIZE = (WIDTH, 2.7)  # inches
 
 
 def draw_run(curves, path):
-    """The curves of one training, saved to `path`.
-
-    `curves` has "loss", one a step from step 0 on, and "accuracy", one for each of "steps".
-    """
+    """Save the curves of a training: its "loss" at each step, its "accuracy" at each of "steps"."""
     with plain_style():
         figure = new_figure(figsize=SIZE)
         plot_run(figure, curves)
@@ -30,11 +27,10 @@ def show_run(curves):
 
 def plot_run(figure, curves):
     """Loss and accuracy against step."""
-    loss_axes, accuracy_axes = figure.subplots(1, 2)
-    loss_axes.plot(range(len(curves["loss"])), curves["loss"])
-    loss_axes.set(yscale="log", xlabel="training step", ylabel="loss (cross-entropy)")
-    label_log_axis(loss_axes.yaxis)
-    accuracy_axes.plot(curves["steps"], curves["accuracy"])
-    accuracy_axes.set(
-        ylim=(-0.02, 1.02), xlabel="training step", ylabel="accuracy (whole sums correct)"
-    )
+    loss, accuracy = figure.subplots(1, 2)
+    loss.plot(curves["loss"])
+    loss.set(yscale="log", xlabel="training step", ylabel="loss (cross-entropy)")
+    label_log_axis(loss.yaxis)
+    accuracy.plot(curves["steps"], curves["accuracy"])
+    accuracy.set(xlabel="training step", ylabel="accuracy (whole sums correct)")
+    accuracy.set_ylim(-0.02, 1.02)

@@ -18,7 +18,7 @@ from recurrence import run_layers
 
 
 def expected_seconds_for_proof(cell, layers):
-    """The same of a training for the proof."""
+    """About how many seconds a training for the proof takes."""
     return 0.7 * layers**2 if cell == "RNN" else 4.0 * layers**1.9
 
 
@@ -29,11 +29,10 @@ def train_for_proof(cell, layers, hidden, seed, device, progress):
 
 
 def decide_adder(training, progress):
-    """The decision on an adder: the fields of a `Decision`, and in words as "words".
+    """The decision on an adder: the fields of a `Decision`, its "words", and "wrong_in".
 
     "wrong_in" says whether a counterexample is wrong in NumPy's float32 and float64, too; None
-    where there is none, or no second runtime for the cell. An adder that cannot even be made of its
-    weights is undecided.
+    where there is none, or no second runtime for the cell.
     """
     adder = training["adder"]
     model, failure = exact.attempt(pt.adder_of, **adder)
@@ -48,10 +47,7 @@ def decide_adder(training, progress):
 
 
 def add_again(adder, model, pair):
-    """Whether the sum of `pair` is wrong in NumPy, too, {dtype: bool}.
-
-    None, or an exception, for a cell that NumPy has not: one of a reader's own may have any name.
-    """
+    """{dtype: whether the sum of `pair` is wrong in NumPy, too}; None for a cell of one's own."""
     if provable_cell(model) != adder["cell"]:
         return None
     return {
@@ -64,8 +60,7 @@ def check_proof(training, progress):
     """Prove an adder again, and have the certificate of that checked by exact/check.py.
 
     Returns {"checked": whether it holds, "refused": None or why not, "slack": the least slack of
-    its bounds, or None, "certificate": the bytes of the file as a uint8 tensor, or None}. An adder
-    that no proof here may speak of is refused, too.
+    its bounds, or None, "certificate": the bytes of the file as a uint8 tensor, or None}.
     """
     refused = {"checked": False, "slack": None, "certificate": None}
     model = pt.adder_of(**training["adder"])
@@ -89,10 +84,9 @@ def check_proof(training, progress):
 def portray(training, progress):
     """The portrait of an adder in the picture of a proof: worst-case margins, states in the bounds.
 
-    The states are W_hh h + b_hh of the top layer, of the two units that part the carries best,
-    after each digit of 40 long-carry pairs of 100. Returns {"margin": the least, "margins": (2,
-    10, 10), "units": two numbers, "bounds": for each carry the low and the high ends, "states":
-    for each carry (digits, 2)}.
+    The states are W_hh h + b_hh of the two units of the top layer that part the carries best, after
+    each digit of 40 long-carry pairs. Returns {"margin": the least, "margins": (2, 10, 10),
+    "units", "bounds": for each carry the low and the high ends, "states": (digits, 2) for each}.
     """
     model = pt.adder_of(**training["adder"])
     proof = exact.prove(model)

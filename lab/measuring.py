@@ -26,9 +26,8 @@ BATCH = 1000  # pairs that are added at a time: 500 to 5000 take about the same 
 def count_wrong(training, pairs, progress):
     """How many sums of `pairs` fresh 10-digit pairs of the test range an adder gets wrong.
 
-    The pairs are the same for all adders; fewer of them are the first of more, in whole thousands.
-    Returns {"pairs", "wrong", "pairs_per_second": of adding alone, on one thread}; all are 0 for an
-    adder that does not end at 100%, or does not run.
+    The pairs are the same for all adders. Returns {"pairs", "wrong", "pairs_per_second": of adding
+    alone}; all are 0 for an adder that does not end at 100%, or does not run.
     """
     nothing = {"pairs": 0, "wrong": 0, "pairs_per_second": 0.0}
     if training["error"] is not None or training["accuracy"][-1:] != [1.0]:
@@ -37,10 +36,7 @@ def count_wrong(training, pairs, progress):
 
 
 def look_at(training, nothing, look, *arguments):
-    """The result of `look(model, *arguments)`, a dict; where an adder does not run, `nothing`.
-
-    In that case "left_out" says why.
-    """
+    """The dict `look(model, *arguments)`; `nothing`, "left_out", if the adder does not run."""
     result, failure = exact.attempt(lambda: look(pt.adder_of(**training["adder"]), *arguments))
     if failure is not None:
         return nothing | {"left_out": exact.does_not_run(failure)}
@@ -69,17 +65,14 @@ def count_wrong_sums(model, pairs, progress):
 def measure_memory(training, most, progress):
     """How an adder's margin falls while it must remember a carry, or that there was none.
 
-    From the zero state it reads one pair of digits that makes a carry (45 pairs) or makes none (45:
-    the ten that sum to nine make none, and pass on what came before), then the same pair of digits
-    that sum to nine (each of the ten) `most` times in a row. The margin is the right digit's logit
-    less the best other's.
+    From the zero state it reads one pair of digits that makes a carry (45 pairs) or makes none
+    (45), then one of the ten pairs that sum to nine, `most` times in a row. The margin is the right
+    digit's logit less the best other's.
 
     Returns {"margins": {"carry": [most + 1 values], "none": [as many]}, "worst": {"start": [digit,
     digit], "nines": [digit, digit], "at": k, "margin"}, "fails_at": k or None}. The value at k is
-    the least margin, over all starts and the ten pairs, at the k-th pair that sums to nine, at k =
-    0 that of the start. `fails_at` is the first k with a margin that is not above zero; `worst` is
-    the least margin there, or the least of all where there is none. There is none of these where
-    the adder does not run.
+    the least margin, over all starts and the ten pairs, after k pairs that sum to nine. `fails_at`
+    is the first k with a margin not above zero; `worst` is the least margin there, or of all.
     """
     return look_at(training, {}, measure_margins, most)
 
@@ -115,9 +108,9 @@ def measure_margins(model, most):
 
 
 def read_nines(model, starts, nines, most):
-    """The margin at each of `starts` (n, 2), then at each of `most` times one of `nines` (m, 2).
+    """The margins of each of `starts` (n, 2) and then `nines` (m, 2): (n, m, most + 1).
 
-    Returns (n, m, most + 1), in one pass. A margin that is no number counts as the least.
+    A margin that is no number counts as the least.
     """
     size = (len(starts), len(nines))
     first = starts[:, None, None].expand(*size, 1, 2)
@@ -137,10 +130,9 @@ def read_nines(model, starts, nines, most):
 
 
 def measure_accuracy(training, lengths, count, progress):
-    """The accuracy of an adder on `count` fresh test pairs of each of `lengths`, in digits.
+    """The accuracy of an adder on `count` test pairs, the same for all, of each of `lengths`.
 
-    The pairs of a length are the same for all adders. Returns {"lengths", "accuracy": one a length,
-    each None where the adder does not run}.
+    Returns {"lengths", "accuracy": one a length, each None where the adder does not run}.
     """
     nothing = {"lengths": list(lengths), "accuracy": [None] * len(lengths)}
     return look_at(training, nothing, evaluate_at, lengths, count, progress)
@@ -157,13 +149,10 @@ def evaluate_at(model, lengths, count, progress):
 
 
 def stress(groups, chains, count, progress):
-    """The accuracy of adders on `count` pairs for each longest carry chain.
+    """The accuracy on `count` pairs, of 1000 digits or more, for each longest carry chain.
 
-    They have 1000 digits, or as many more as the longest chain asks for.
-
-    `groups` is {name: [training, ...]}; `chains` are in ascending order.
-    Returns {"chains", "pairs": count, "adders": [{"name", "accuracy": one list an adder, one value
-    a chain}]}; where adders do not run, "left_out": in a line, of which group they are, and why.
+    `groups` is {name: [training, ...]}; `chains` are in ascending order. Returns {"chains",
+    "pairs": count, "adders": [{"name", "accuracy": one list an adder, one value a chain}]}.
     """
     data.random.seed(0)
     digitlen = max([1000, *chains])

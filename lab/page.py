@@ -10,7 +10,6 @@ from urllib.parse import quote
 import markdown
 from markdown.extensions.toc import TocExtension
 
-from lab.files import written_whole
 from lab.words import anchor, count, duration, escape, heading, join
 
 RELOAD = 5  # seconds
@@ -46,60 +45,50 @@ def to_markdown(results, parts, waiting=()):
         for name, part in parts.items()
         if name in entries
     ]
-    return join(write_top(results), *sections, list_others(entries, parts)) + "\n"
-
-
-def write_top(results):
-    """The title, and the last run of everything."""
-    lines = [
+    missing = ", ".join(escape(name) for name in parts if name not in entries)
+    gone = ", ".join(escape(name) for name in entries if name not in parts)
+    page = join(
         "# The report's experiments, measured",
         "Written by `source.py` from `results.json`, which has every number that was measured.",
-    ]
-    made = results.get("made")
-    if made:
-        lines.append(
-            "A *run* is one training, or one look at a finished adder; a *cached* run was done by "
-            "an earlier start of the script; *work* is the time of one core. The last run of "
-            f"everything took {duration(made['took'])} on {made['cores']} cores. {say_made(made)}"
-        )
-    return join(*lines)
+        say_whole_run(results["made"]) if "made" in results else "",
+        *sections,
+        f"Without results so far: {missing}." if missing else "",
+        f"In `results.json` from earlier runs, and no longer in `source.py`: {gone}."
+        if gone
+        else "",
+    )
+    return page + "\n"
 
 
 def write_section(name, part, result, is_waiting):
     """The section of a part."""
     title = result["title"]
-    picture = f"![{escape(title)}]({quote(name)}.png)" if part.draw else ""
     return join(
         f"## {escape(heading(name, title))}",
         NOT_YET if is_waiting else "",
-        picture,
+        f"![{escape(title)}]({quote(name)}.png)" if part.draw else "",
         part.page(result),
         say_made(result["made"]) if "made" in result else "",
+    )
+
+
+def say_whole_run(made):
+    """How long the last run of everything took."""
+    return (
+        "A *run* is one training, or one look at a finished adder; a *cached* run was done by "
+        "an earlier start of the script; *work* is the time of one core. The last run of "
+        f"everything took {duration(made['took'])} on {made['cores']} cores. {say_made(made)}"
     )
 
 
 def say_made(made):
     """By which machine and versions a result was made, and with how much work."""
     cached = f", {made['cached']} of them cached" if made["cached"] else ""
-    words = (
+    variables = f", {made['variables']}" if made["variables"] != "none" else ""
+    return escape(
         f"Made by {count(made['runs'], 'run')}{cached}: {duration(made['seconds'])} of work on "
         f"{made['device']}, shared by {made['workers']}; python {made['python']}, torch "
-        f"{made['torch']}, numpy {made['numpy']}"
-    )
-    if made["variables"] != "none":
-        words += f", {made['variables']}"
-    return f"{escape(words)}."
-
-
-def list_others(entries, parts):
-    """Parts without a result so far, and results whose part is gone."""
-    missing = [escape(name) for name in parts if name not in entries]
-    earlier = [escape(name) for name in entries if name not in parts]
-    return join(
-        f"Without results so far: {', '.join(missing)}." if missing else "",
-        f"In `results.json` from earlier runs, and no longer in `source.py`: {', '.join(earlier)}."
-        if earlier
-        else "",
+        f"{made['torch']}, numpy {made['numpy']}{variables}."
     )
 
 
@@ -115,33 +104,21 @@ def to_body(text, pictures):
     body = markdown.markdown(text, extensions=["tables", "sane_lists", "md_in_html", headings])
     for name, digest in pictures.items():
         file = f"{quote(name)}.png"
-        body = body.replace(f'src="{file}"', f'src="{file}?{digest[:12]}"')
+        body = body.replace(f'src="{file}"', f'src="{file}?{str(digest)[:12]}"')
     return body
 
 
-def write_readme(folder, text):
-    """Write README.md: it never mentions a run that goes on."""
-    write_file(folder / "README.md", text)
+def to_html(body, running=None):
+    """The page for a browser; of a run that goes on, `running` has the state.
 
-
-def write_html(folder, body, running=None):
-    """Write index.html. `running` has the "names" of the parts that still run, the "share" of the
-    work that is done and the time, "at"; None where nothing runs.
+    The "names" of the parts that still run, the "share" of the work that is done, the time, "at".
     """
     css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    page = HTML.format(css=css, status=say_running(running) if running else "", body=body)
-    write_file(folder / "index.html", page)
-
-
-def write_file(path, text):
-    """Write a file whole or not at all: a browser may read it at any moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+    return HTML.format(css=css, status=say_running(running) if running else "", body=body)
 
 
 def say_running(running):
-    """The state of a run at the top of index.html, and the order to load the page again."""
+    """The state of a run at the top of the page, and the order to load it again."""
     names = html.escape(", ".join(running["names"])) or "nothing, the last pictures are drawn"
     return (
         f'<meta http-equiv="refresh" content="{RELOAD}">\n'

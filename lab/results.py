@@ -17,29 +17,28 @@ class ResultsError(ForeseenError):
 def read(path):
     """The results in the file `path`; where there is none, results without a part in them.
 
-    Raises ResultsError where the file is no JSON, or was written by something else or by another
-    version of the script.
+    Raises ResultsError where the file is no JSON, or not of this version of the script.
     """
     name = f"{path.parent.name}/{path.name}"
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     except FileNotFoundError:
         return {"version": VERSION, "parts": {}, "pictures": {}}
     except ValueError as error:
         raise ResultsError(f"{name} is not JSON ({error}): move or delete it") from None
-    if not isinstance(results, dict) or results.get("version") != VERSION:
-        raise ResultsError(f"{name} is not of version {VERSION} of this script: move or delete it")
-    for key in ("parts", "pictures"):
-        if not isinstance(results.get(key), dict):
-            raise ResultsError(f'{name} has no "{key}" by name: move or delete it')
-    return results
+    match results:
+        case {"version": version, "parts": dict(), "pictures": dict()} if version == VERSION:
+            return results
+    raise ResultsError(f"{name} is not of version {VERSION} of this script: move or delete it")
+
+
+def refuse(constant):
+    """Raise ValueError: NaN and infinities are no JSON."""
+    raise ValueError(f"{constant} is no number")
 
 
 def write(results, path):
-    """Write `results`, plain values, to `path`: whole or not at all.
-
-    Raises ValueError, and leaves the file as it was, for a NaN or an infinity.
-    """
+    """Write `results`, plain values, to `path`, whole or, at a NaN or an infinity, not at all."""
     text = to_json(results) + "\n"
     with written_whole(path) as aside:
         aside.write_text(text, encoding="utf-8")
@@ -58,10 +57,9 @@ def to_json(value, line="\n"):
 
 
 def plain(value, digits=6):
-    """`value` as a JSON file gives it back: lists for tuples, text for keys, floats at six digits.
+    """`value` as a JSON file gives it back: floats at six digits, None for NaN and infinities.
 
-    Settings keep all their digits, so that a run can be repeated from them. NaN and infinities are
-    None.
+    Settings keep all their digits, so that a run can be repeated from them.
     """
     if isinstance(value, float):
         return float(f"{value:.{digits}g}") if math.isfinite(value) else None

@@ -51,11 +51,11 @@ class Run(futures.Future):
 
 
 @contextlib.contextmanager
-def open_lab(cache, workers, scheduler=None, figures=None, parts=()):
+def open_lab(cache, workers, scheduler=None, book=None, parts=()):
     """A `Lab` of `workers` processes, or of the Dask cluster at the address `scheduler`.
 
     With 0 workers the runs are executed in this process, one after the other. `cache` is the folder
-    (a Path) of finished runs; `figures` and `parts` are for the users of the lab, see `Lab`. Runs
+    (a Path) of finished runs; `book` and `parts` are for the users of the lab, see `Lab`. Runs
     that are executed when the lab is left end at once; a note of an exception says whether finished
     ones are cached. Raises LabError for a cluster that is not there or whose workers differ.
     """
@@ -65,7 +65,7 @@ def open_lab(cache, workers, scheduler=None, figures=None, parts=()):
         workplace = Cluster(scheduler)
     else:
         workplace = Processes(workers) if workers else ThisProcess()
-    lab = Lab(cache, workplace, figures, parts)
+    lab = Lab(cache, workplace, book, parts)
     try:
         yield lab
         if lab.unstored > 1:
@@ -87,9 +87,9 @@ class Lab:
     decides their numbers there (see `cache.describe_machine`).
     """
 
-    def __init__(self, folder, workplace, figures=None, parts=()):
+    def __init__(self, folder, workplace, book=None, parts=()):
         self.folder = folder
-        self.figures = figures  # the folder of what earlier runs left
+        self.book = book  # what earlier runs left: see `lab.book`
         self.parts = parts  # the names of the parts that are run
         self.workplace = workplace
         self.workers = workplace.name
@@ -216,5 +216,11 @@ def list_runs(value):
 
 
 def replace_runs(value):
-    """`value` with the results of its runs in their place; equal runs are one result."""
-    return pickle.loads(pickle.dumps(value))
+    """`value` with the results of its runs in their place."""
+    if isinstance(value, Run):
+        return value.result()
+    if isinstance(value, dict):
+        return {key: replace_runs(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [replace_runs(item) for item in value]
+    return value

@@ -17,22 +17,13 @@ def import_matplotlib():
     """
     if "matplotlib" in sys.modules:
         return sys.modules["matplotlib"]
-    backend = os.environ.pop("MPLBACKEND", None)
-    # Silent, in every worker: pictures ignore matplotlibrc, so its faults are none of theirs, and
-    # where no settings can be written matplotlib finds a folder of its own.
-    logger = logging.getLogger("matplotlib")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        import matplotlib
+    # No warnings in any worker: of a matplotlibrc, which pictures ignore, of folders, or of fonts.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    backend = os.environ.pop("MPLBACKEND", "")
+    import matplotlib
 
-        matplotlib.get_configdir()
-        matplotlib.get_cachedir()
-    finally:
-        logger.setLevel(level)
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend
     if backend:
+        os.environ["MPLBACKEND"] = backend
         # A name that is not known is left out: matplotlib looks for a screen itself.
         with contextlib.suppress(ValueError):
             matplotlib.rcParams["backend"] = backend
@@ -50,11 +41,12 @@ def open_window(**style):
 
         name = matplotlib.get_backend().lower()
         shows = name not in backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE)
-        if shows and not is_idle_notebook(name):
-            return pyplot.figure(**style)
+        if "inline" in name:  # a notebook's: it shows figures of its kernel alone
+            ipython = sys.modules.get("IPython")
+            shows = ipython is not None and ipython.get_ipython() is not None
+        return pyplot.figure(**style) if shows else None
     except Exception:  # each backend has its own way to fail
-        pass
-    return None
+        return None
 
 
 def show_windows():
@@ -62,9 +54,3 @@ def show_windows():
     from matplotlib import pyplot
 
     pyplot.show()
-
-
-def is_idle_notebook(name):
-    """Whether backend `name` is a notebook's, and this process is not the notebook's kernel."""
-    ipython = sys.modules.get("IPython")
-    return "inline" in name and (ipython is None or ipython.get_ipython() is None)

@@ -3,10 +3,8 @@
 import dataclasses
 import difflib
 import math
-import sys
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -16,8 +14,8 @@ from lab.console import ForeseenError
 from lab.training import TRAINING, expected_steps
 
 OPTIMIZERS = ("Adam", "AdamW", "SGD")
-# Fields at these values are left out of the name of a cached run: a new field of `Settings`, at the
-# value that trains as before, invalidates no cached run.
+# Fields at these values are left out of the name of a cached run. A new field stands here, in
+# `Settings`, in training.py (trainings are made anew) and in [base] of report/report.toml.
 NOT_IN_CACHE_KEY = {
     "hidden": 64,
     "embedding": 32,
@@ -56,57 +54,56 @@ class Settings:
 
     def __new__(cls, **fields):
         """Refuse a field that there is not, by its name and value."""
-        known = [field.name for field in dataclasses.fields(cls)]
         for name, value in fields.items():
-            if name not in known:
-                raise SettingsError(
-                    f"Settings has no field {name!r} ({name}={value!r}){hint(name, known)}"
-                )
+            check_field(name, value)
         return super().__new__(cls)
 
     def __post_init__(self):
-        """Check every field."""
         for name, value in vars(self).items():
             if not isinstance(value, str) and hasattr(value, "__len__"):
                 raise SettingsError(
                     f"{name} must be one value, got {value!r}: "
                     f"to compare several, compare(settings, SEEDS, {name}=[...])"
                 )
+        check_at_least("layers", self.layers, 1)
+        check_at_least("hidden", self.hidden, 1)
+        check_at_least("embedding", self.embedding, 1)
+        check_at_least("seed", self.seed, 0)
         try:
-            data.check_at_least("layers", self.layers, 1)
-            data.check_at_least("hidden", self.hidden, 1)
-            data.check_at_least("embedding", self.embedding, 1)
-            data.check_at_least("seed", self.seed, 0)
             pt.check_training(self.steps, **{name: getattr(self, name) for name in TRAINING})
         except ValueError as error:
             raise SettingsError(str(error)) from None
         check_one_of("cell", self.cell, pt.CELLS)
         check_one_of("optimizer", self.optimizer, OPTIMIZERS)
-        check_number("lr", self.lr)
-        check_number("momentum", self.momentum)
+        for name in ("lr", "momentum"):
+            value = getattr(self, name)
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not math.isfinite(value):
+                raise SettingsError(f"{name} must be a finite number, got {value!r}")
         if self.lr <= 0:
             raise SettingsError(f"lr must be above 0, got {self.lr!r}")
         if not 0 <= self.momentum < 1:
             raise SettingsError(f"momentum must be from 0 to below 1, got {self.momentum!r}")
         if self.momentum and self.optimizer != "SGD":
-            raise SettingsError(
-                f"momentum is SGD's alone, got momentum={self.momentum!r} "
-                f"with optimizer={self.optimizer!r}"
-            )
+            got = f"momentum={self.momentum!r} with optimizer={self.optimizer!r}"
+            raise SettingsError(f"momentum is SGD's alone, got {got}")
         try:
             torch.device(self.device)
         except (RuntimeError, TypeError):
-            raise SettingsError(
-                f"device must be one such as 'cpu' or 'cuda:1', got {self.device!r}"
-            ) from None
+            message = f"device must be one such as 'cpu' or 'cuda:1', got {self.device!r}"
+            raise SettingsError(message) from None
 
     def cache_key(self):
-        """The fields that name a cached run: all but fields that are as in `NOT_IN_CACHE_KEY`."""
-        return {
-            name: value
-            for name, value in dataclasses.asdict(self).items()
-            if name not in NOT_IN_CACHE_KEY or value != NOT_IN_CACHE_KEY[name]
-        }
+        """The fields that name a cached run: all but those as in `NOT_IN_CACHE_KEY`."""
+        return dict(vars(self).items() - NOT_IN_CACHE_KEY.items())
+
+
+def check_field(name, value, others=()):
+    """Raise SettingsError unless `name` is a field of `Settings`; `others` may be meant, too."""
+    known = [field.name for field in dataclasses.fields(Settings)]
+    if name not in known:
+        close = hint(name, [*known, *others])
+        raise SettingsError(f"Settings has no field {name!r} ({name}={value!r}){close}")
 
 
 def hint(name, known):
@@ -147,25 +144,15 @@ def check_names(constant, names, known):
             raise SettingsError(f"{constant} may name {', '.join(known)}, got {name!r}{close}")
 
 
-def check_number(name, value):
-    """Raise SettingsError, naming the field, unless `value` is a finite number."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-        raise SettingsError(f"{name} must be a finite number, got {value!r}")
-
-
 def end_at_the_readers_line(kind, error, trace):
     """A `sys.excepthook`: the traceback of a bad setting ends at the line where it stands."""
     shown = traceback.TracebackException(kind, error, trace)
     if issubclass(kind, SettingsError):
-        while is_not_the_readers(shown.stack[-1].filename):
+        # Code of this folder, or made by a dataclass, checks a constant and does not hold it.
+        checks = (__file__.removesuffix("settings.py"), dataclasses.__file__, "<string>")
+        while shown.stack[-1].filename.startswith(checks):
             shown.stack.pop()
-    print("".join(shown.format()), end="", file=sys.stderr)
-
-
-def is_not_the_readers(file):
-    """Whether code of this file checks a constant and does not hold it."""
-    made_by_dataclass = file in (dataclasses.__file__, "<string>")
-    return made_by_dataclass or Path(file).is_relative_to(Path(__file__).parent)
+    shown.print()
 
 
 def expected_seconds(settings):

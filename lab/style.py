@@ -1,7 +1,6 @@
 """The looks of the pictures: colours, sizes, fonts; and a picture, saved."""
 
 import contextlib
-import logging
 import textwrap
 import unicodedata
 import warnings
@@ -68,19 +67,11 @@ def plain_style():
     defaults = {
         name: value for name, value in matplotlib.rcParamsDefault.items() if name not in BEHAVIOUR
     }
-    logger = logging.getLogger("matplotlib.font_manager")
-    level = logger.level
-    with (
-        matplotlib.rc_context(defaults | STYLE | {"font.family": choose_fonts()}),
-        warnings.catch_warnings(),
-    ):
-        # A character that no font has is a box, and a font without a bold face stays as it is.
+    settings = defaults | STYLE | {"font.family": choose_fonts()}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # A character that no font has is a box.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
-        logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
+        yield
 
 
 def choose_fonts():
@@ -97,14 +88,12 @@ def new_figure(**style):
 
 
 def wrap(text, characters):
-    """`text` in lines of at most `characters`, four for each line of its own at most.
-
-    Half as many where some are as wide as Chinese ones.
-    """
-    if count_columns(text) > max(map(len, text.split("\n"))):
+    """`text` in lines of at most `characters`, half as many of Chinese, and four from each line."""
+    lines = text.split("\n")
+    if count_columns(text) > max(map(len, lines)):
         characters //= 2
     style = {"width": max(characters, 5), "max_lines": 4, "placeholder": " ..."}
-    return "\n".join(textwrap.fill(line, **style) for line in text.split("\n"))
+    return "\n".join(textwrap.fill(line, **style) for line in lines)
 
 
 def count_columns(text):
@@ -148,6 +137,11 @@ def choose_colours(count):
     return matplotlib.colormaps["viridis"](np.linspace(0, 0.95, count))
 
 
+def say_error(error):
+    """An exception in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 class PictureError(ForeseenError):
     """A result that cannot be drawn; the message is one line for the reader."""
 
@@ -159,7 +153,6 @@ def save_picture(draw, result, path):
         try:
             draw(figure, result)
         except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise PictureError(f"{path.name} cannot be drawn ({reason})") from error
+            raise PictureError(f"{path.name} cannot be drawn ({say_error(error)})") from error
         with written_whole(path) as aside:
             figure.savefig(aside, format="png")

@@ -1,6 +1,7 @@
 """Words that several sections of the page share, in Markdown."""
 
 import html
+import math
 import re
 import statistics
 from urllib.parse import quote
@@ -51,12 +52,12 @@ def duration(seconds):
 
 def spread(values):
     """Median and range of `values` in words; None is a step that never came."""
-    values = sorted(float("inf") if value is None else value for value in values)
+    values = [math.inf if value is None else value for value in values]
     if not values:
         return "none"
-    three = [statistics.median(values), values[0], values[-1]]
-    words = ["never" if value == float("inf") else f"{value:.4g}" for value in three]
-    return words[0] if words[1] == words[2] else "{} ({} to {})".format(*words)
+    three = (statistics.median(values), min(values), max(values))
+    median, least, most = (f"{value:.4g}".replace("inf", "never") for value in three)
+    return median if least == most else f"{median} ({least} to {most})"
 
 
 def known(values):
@@ -65,12 +66,22 @@ def known(values):
 
 
 def list_claims(claims, answering):
-    """A table of claims; `answering` names each answer, as "seeds"."""
-    header = ["claim", "in its words", f"asked of each of our {answering}", "true for", "verdict"]
+    """A table of claims, a row for each reading; `answering` names each answer, as "seeds"."""
     rows = []
     for claim in claims:
-        note = f", {claim['note']}" if claim["note"] else ""
-        words = [claim["claim"], claim["words"], claim["asked"]]
-        true_for = f"{sum(claim['answers'])} of {len(claim['answers'])} {answering}"
-        rows.append([*map(escape, words), true_for, escape(claim["verdict"] + note)])
+        told = [escape(claim["claim"]), escape(claim["words"]), escape(say_verdict(claim))]
+        for reading in claim["readings"]:
+            answers = reading["answers"]
+            asked = escape("; ".join(filter(None, [reading["asked"], reading["note"]])))
+            rows.append([*told, asked, f"{sum(answers)} of {len(answers)}"])
+            told = ["", "", ""]
+    header = ["claim", "in its words", "verdict", f"asked of each of our {answering}", "true for"]
     return table(header, rows) if rows else ""
+
+
+def say_verdict(claim):
+    """The verdict on a claim, with the counts of its readings, and its note."""
+    counts = [sum(reading["answers"]) for reading in claim["readings"]]
+    seeds = max(len(reading["answers"]) for reading in claim["readings"])
+    words = f"{claim['verdict']}: {', '.join(map(str, counts))} of {seeds}"
+    return f"{words}, {claim['note']}" if claim["note"] else words

@@ -1,6 +1,7 @@
 """Who executes runs: worker processes of this machine, or this process.
 
-A workplace has
+A workplace executes one run at a time in each process: random draws and the number of torch
+threads are of the whole process. It has
 
     name                              who executes the runs, in words
     count                             how many runs at a time; None where that changes

@@ -3,9 +3,9 @@
 from lab.runs import list_runs, open_lab, replace_runs
 
 
-def execute(part, cache, figures=None):
+def execute(part, cache):
     """The runs that a part submits under the name "tested", their results in the same nest."""
-    with open_lab(cache, 0, figures=figures) as lab:
+    with open_lab(cache, 0) as lab:
         nest = part.submit(lab, "tested")
         while not all(run.done() for run in list_runs(nest)):
             lab.wait()

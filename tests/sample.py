@@ -186,33 +186,46 @@ def compared_layers():
         numbers=[
             {
                 "label": "1 layer: first step at 0.9",
-                "unit": "step",
+                "kind": "first step at 0.9",
                 "ours": [None, None],
                 "reports": 30,
                 "place": "earlier",
+                "by_chance": 0.5,
             },
             {
                 "label": "3 layers: first step at 0.9",
-                "unit": "step",
+                "kind": "first step at 0.9",
                 "ours": [10, 10],
                 "reports": 10,
                 "place": "within",
+                "by_chance": 0.5,
             },
         ],
         claims=[
             {
                 "claim": "both reach 100%",
                 "words": "准确率均可到达100%",
-                "asked": "each of the two at 1.0 at some evaluation",
-                "answers": [False, False],
+                "readings": [
+                    {
+                        "asked": "each of the two at 1.0 at some evaluation",
+                        "answers": [False, False],
+                        "note": "",
+                    }
+                ],
                 "verdict": "does not hold",
                 "note": "",
             },
             {
                 "claim": "three layers are first",
                 "words": "RNN-3最佳,更快达到收敛",
-                "asked": "three layers at 0.9 before one layer",
-                "answers": [True, False],
+                "readings": [
+                    {
+                        "asked": "three layers at 0.9 before one layer",
+                        "answers": [True, False],
+                        "note": "a tie is a no",
+                    },
+                    {"asked": "not after one layer", "answers": [True, True], "note": ""},
+                ],
                 "verdict": "depends on the seed",
                 "note": "with 5 pairs a step",
             },

@@ -1,5 +1,7 @@
 """Adders that several parts look at: how they are named, submitted, and read from disk."""
 
+from types import SimpleNamespace
+
 import pytest
 import sample
 import torch
@@ -7,7 +9,7 @@ from adders import as_training, load_proven
 from executing import Group
 
 import pt
-from lab import adders, results
+from lab import adders
 from lab.adders import ForProof
 from lab.measuring import measure_memory
 from lab.settings import SettingsError
@@ -70,8 +72,8 @@ def test_saved_adders_are_read_with_what_is_known_of_them(tmp_path, capsys):
     assert places[0] == "adders/rnn-layers-3-layers-seed0.npz"
     (tmp_path / "adders").mkdir()
     pt.save(model, tmp_path / places[1])
-    results.write(sample.results(), tmp_path / "results.json")
-    ((told, training),) = adders.load_saved(tmp_path, "rnn-layers").items()
+    book = SimpleNamespace(folder=tmp_path, results=sample.results())
+    ((told, training),) = adders.load_saved(book, "rnn-layers").items()
     assert told == ("3 layers", 1)
     assert training["accuracy"] == [0.4, 1.0, 1.0, 1.0] and training["error"] is None
     assert training["steps"] == [0, 10, 20, 30] and training["ms_per_step"] == 3.5
@@ -82,5 +84,5 @@ def test_saved_adders_are_read_with_what_is_known_of_them(tmp_path, capsys):
         assert torch.equal(saved, weights[name])
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 3 and said[-1].startswith("rnn-layers-3-layers-seed0.npz is not in ")
-    assert adders.load_saved(tmp_path, "no_such") == {}
+    assert adders.load_saved(book, "no_such") == {}
     assert capsys.readouterr().out.startswith("no_such is in SLOW and has no results in ")

@@ -25,6 +25,9 @@ def test_the_gpu_is_judged_only_where_there_is_one(monkeypatch):
     on_both["cuda"][10] = [5.0 / 3, 1.0, 1.0, 1.0, 1.0]
     (claim,) = describe(on_both, KINDS)["claims"]
     assert claim["verdict"] == "holds" and claim["words"] == "速度快了三四倍左右"
+    (reading,) = claim["readings"]
+    assert reading["asked"] == "at each length at least 3 times as fast as the CPU"
+    assert reading["answers"] == [True] * 5, "5 / (5 / 3) is 3"
     stricter = GPU["claims"][0] | {"at_least": 7}
     monkeypatch.setitem(GPU, "claims", [*GPU["claims"], stricter])
     claims = describe(on_both, KINDS)["claims"]
@@ -38,7 +41,9 @@ def test_the_section_has_a_row_for_each_length():
         "**The report says, section 2.1:** CUDA is 3 to 4 times faster than the CPU.\n\n"
         "**Verdict:** 1 does not hold."
     )
-    assert "| 0 of 5 measurements | does not hold, 2.5, 20 times as fast at 10, 100 dig" in page
+    assert "| does not hold: 0 of 5, 2.5, 20 times as fast at 10, 100 digits | at each le" in page
+    assert "| at each length at least 3 times as fast as the CPU | 0 of 5 |" in page
+    assert "| asked of each of our measurements |" in page
     assert "\n| digits | abacus | a GPU | the original code, " in page
     assert page.endswith("\n| 10 | 5 | 2 (2 to 4) | 3.7 |\n| 100 | 40 | 2 | 31 |")
     alone = Gpu((10, 100), "cpu").page(sample.parts()["gpu"])

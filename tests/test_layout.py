@@ -19,7 +19,7 @@ LISTED = {
     "lab.files": {"lab.console"},
     "lab.cache": {"lab.console", "lab.files"},
     "lab.results": {"lab.console", "lab.files"},
-    "lab.page": {"lab.files", "lab.words"},
+    "lab.page": {"lab.words"},
     "lab.workers": {"lab.cache"},
     "lab.cluster": {"lab.cache", "lab.workers"},
     "lab.runs": {"lab.cache", "lab.cluster", "lab.console", "lab.workers"},

@@ -2,6 +2,7 @@
 
 import math
 
+import made_up
 import numpy as np
 import pytest
 import sample
@@ -10,6 +11,8 @@ from matplotlib.text import Text
 from lab import style
 from lab.parts import errors, experiment
 from lab.parts.decided import title_decided
+from lab.report.said import REPORT
+from lab.results import plain
 
 
 def of_run(accuracy, error=None):
@@ -232,55 +235,124 @@ def test_many_variants_many_seeds_and_runs_that_were_never_evaluated(count, comp
     assert len(points_of(strip, marker="x")) == 20
 
 
-def test_every_claim_is_a_line_with_a_mark_a_seed():
+def test_every_reading_is_a_line_with_a_mark_a_seed_below_its_claim():
     figure = drawing("verdicts", sample.results()["parts"]["verdicts"] | {"numbers": []})
     (axes,) = figure.axes
     words = [text.get_text() for text in axes.texts]
-    assert axes.get_title(loc="left").startswith("What the report says: a mark for each seed")
+    assert axes.get_title(loc="left").startswith("What the report says, and each fair way to ask")
     assert words == [
         "rnn-layers: RNN with 1 and 3 layers",
         "",
         "both reach 100%",
-        "does not hold",
+        "does not hold: 0 of 2",
+        "each of the two at 1.0 at some evaluation",
         "three layers are first",
-        "depends on the seed (1 of 2), with 5 pairs a step",
+        "depends on the seed: 1, 2 of 2, with 5 pairs a\nstep",
+        "three layers at 0.9 before one layer",
+        "not after one layer",
         "wide: The simple adder",
         "no verdict: an experiment of your own",
         "gpu: CUDA",
         "not measured: there was no GPU",
     ]
-    assert [line.get_fillstyle() for line in axes.lines] == ["none", "none", "full", "none"]
+    fills = [line.get_fillstyle() for line in axes.lines]
+    assert fills == ["none", "none", "full", "none", "full", "full"]
+    colours = [line.get_color() for line in axes.lines]
+    assert colours == [style.RED] * 2 + [style.BLUE] * 4
+    tops = [text.get_position()[1] for text in axes.texts]
+    assert tops[2:9] == [1, 1, 2, 3, 3, 5, 6], "the verdict above takes two lines"
+    places = [line.get_xydata()[0].tolist() for line in axes.lines]
+    assert [math.floor(y) for _, y in places] == [2, 2, 5, 5, 6, 6]
+    across = [x for x, _ in places]
+    assert across == across[:2] * 3 and across[0] < across[1]
 
 
-def number(unit, ours, reports, place):
+@pytest.mark.parametrize(
+    ("verdict", "colour"),
+    [
+        ("holds", style.GREEN),
+        ("does not hold", style.RED),
+        ("depends on the seed", style.BLUE),
+        ("depends on the reading", style.COLOURS[4]),
+        ("too few seeds", "black"),
+    ],
+)
+def test_the_marks_have_the_colour_of_the_verdict_and_lie_beside_their_reading(verdict, colour):
+    asked = [{"asked": f"asked {n}", "answers": [n == 1] * 20, "note": ""} for n in range(2)]
+    claim = {"claim": "this", "verdict": verdict, "readings": asked, "note": ""}
+    verdicts = sample.results()["parts"]["verdicts"] | {"numbers": [], "lines": [claim]}
+    (axes,) = drawing("verdicts", verdicts).axes
+    assert {line.get_color() for line in axes.lines} == {colour}
+    (said,) = [text for text in axes.texts if text.get_text() == f"{verdict}: 0, 20 of 20"]
+    assert said.get_color() == colour
+    assert [line.get_fillstyle() for line in axes.lines] == ["none"] * 20 + ["full"] * 20
+    places = {(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines}
+    assert len(places) == 40
+    # 20 marks take two lines.
+    tops = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert tops["asked 1"] - tops["asked 0"] == 2
+
+
+def verdicts_of_the_report():
+    """The overview of all experiments of the report, of eight seeds; some break off."""
+    entries = {}
+    for name, said in REPORT.items():
+        runs = [made_up.rising(10 * seed, seed=seed) for seed in range(7)]
+        runs.append(made_up.run([0.0], error="nan", seed=7))
+        variants = made_up.experiment(name, dict.fromkeys(said["curves"], runs))
+        entries[name] = experiment.describe(name, (), variants)
+    return plain(sample.OVERVIEWS["verdicts"].result(entries))
+
+
+def test_no_mark_lies_on_a_text():
+    figure = drawing("verdicts", verdicts_of_the_report())
+    for axes in figure.axes:
+        marks = axes.transData.transform(points_of(axes, marker="o") + points_of(axes, marker="D"))
+        for text in axes.texts:
+            box = text.get_window_extent().padded(4)  # pixels, half of a mark
+            assert not text.get_text() or not any(box.contains(*mark) for mark in marks), text
+    readings = [
+        reading
+        for said in REPORT.values()
+        for claim in said["claims"]
+        for reading in claim["readings"]
+        if reading["question"] != "all_add_numbers_of"  # not asked of these
+    ]
+    assert len(figure.axes[0].lines) == 8 * len(readings)
+
+
+def number(kind, ours, reports, place):
     """One number of the verdicts."""
-    label = f"{unit}, {place}"
-    return {"label": label, "unit": unit, "ours": ours, "reports": reports, "place": place}
+    number = {"label": f"{kind}, {place}", "kind": kind, "ours": ours, "reports": reports}
+    return number | {"place": place, "by_chance": 0.25}
 
 
 def test_every_number_shows_where_the_report_lies():
+    at_90 = "first step at 0.9"
     steps = [
-        number("step", [20, 30, 30], 25, "within"),
-        number("step", [20, 30, None], 10, "earlier"),
-        number("step", [20, 30, 40], None, "later"),
-        number("step", [None, None, None], None, "within"),
+        number(at_90, [20, 30, 30], 25, "within"),
+        number(at_90, [20, 30, None], 10, "earlier"),
+        number(at_90, [20, 30, 40], None, "later"),
+        number(at_90, [None, None, None], None, "within"),
     ]
+    not_drawn = [number(f"first step at {at}", [20, 30], 77, "later") for at in (0.5, 1.0)]
     losses = [
         number("loss", [0.01, 0.1, 1.0], 0.1, "within"),
         number("loss", [0.01, 0.1], 0.001, "lower"),
         number("loss", [0.01, 0.1], 1.0, "higher"),
     ]
     groups = [
-        {"name": "mixed", "title": "", "numbers": steps + losses},
+        {"name": "mixed", "title": "", "numbers": not_drawn[:1] + steps + not_drawn[1:] + losses},
         {"name": "none", "title": "", "numbers": []},
     ]
     verdicts = sample.results()["parts"]["verdicts"]
-    lines = [{"claim": "gpu: CUDA", "verdict": "not measured", "answers": []}]
+    lines = [{"claim": "gpu: CUDA", "verdict": "not measured", "readings": []}]
     figure = drawing("verdicts", verdicts | {"lines": lines, "numbers": groups})
     _, axes = figure.axes
     words = [text.get_text() for text in axes.texts]
     assert "none" not in words
-    assert "range: 1 of 2 (expected by chance: 1.3 at most)" in axes.get_title(loc="left")
+    title = axes.get_title(loc="left").replace("\n", " ")
+    assert title.endswith("our seeds' range: first step at 0.9 1 of 2 (by chance 1.0)")
     said = ["25: within", "10: earlier", "never: later", "never: within"]
     said += ["0.1: within", "0.001: lower", "1: higher"]
     assert [text for text in words if ": " in text][-7:] == said
@@ -294,6 +366,9 @@ def test_every_number_shows_where_the_report_lies():
         assert of_report.get_ydata()[0] == of_ours.get_ydata()[0]
         sides.append(int(min(ours) > x) - int(max(ours) < x))
     assert sides == [0, 1, -1, 0, 0, 1, -1]
+    scale = next(line for line in axes.lines if line.get_color() == "0.85").get_xdata()
+    assert (diamonds[1].get_xdata()[0], dots[2].get_xdata()[-1]) == (scale[0], scale[1])  # 10, 40
+    assert diamonds[0].get_xdata()[0] == pytest.approx(np.mean(scale))  # 25
     assert [line.get_color() for line in diamonds] == [
         *(style.GREEN, style.BLUE, style.RED, style.GREEN),
         *(style.GREEN, style.BLUE, style.RED),
@@ -457,8 +532,10 @@ def test_stress_has_the_median_in_the_range_of_the_seeds():
     simple, proven = axes.lines
     assert simple.get_xydata().tolist() == [[0, 1], [1, 1], [10, 0.75], [1000, 0.5]]
     assert set(proven.get_ydata()) == {1.0}
-    ends = axes.collections[0].get_datalim(axes.transData).get_points()
-    assert ends.tolist() == [[0, 0], [1000, 1]]
+    band = axes.collections[0].get_paths()[0].vertices.tolist()
+    assert [
+        point for point in ([10, 0.5], [10, 1], [1000, 0], [1000, 1]) if point not in band
+    ] == []
     words = words_of(figure)
     assert "the simple adder (2 seeds): 50% at 1000" in words
     assert "a proven RNN (1 seed): 100% at 1000" in words
@@ -505,11 +582,13 @@ def with_long_words():
         for seed, group in enumerate(groups):
             adders.append(sample.decided(group, f"{digits}", seed, True, words, digits))
     yield "decided", sample.OVERVIEWS["decided"].result({"any": {"decisions": adders}})
+    readings = [{"asked": f"{LONG} {LONG}", "answers": [True, False] * 15, "note": ""}] * 2
     lines = [
-        {"claim": LONG, "answers": [True, False] * 15, "verdict": "depends on the seed"},
-        {"claim": LONG, "answers": [], "verdict": f"no verdict: {LONG} {LONG}"},
+        {"claim": LONG, "readings": readings, "verdict": "depends on the seed", "note": LONG},
+        {"claim": LONG, "readings": [], "verdict": f"no verdict: {LONG} {LONG}"},
     ]
     yield "verdicts", sample.results()["parts"]["verdicts"] | {"lines": lines}
+    yield "verdicts", verdicts_of_the_report()
     own = sample.experiment("own", headline=f"{LONG} {LONG}")
     own["variants"] = [own["variants"][0] | {"label": f"no. {n}: {LONG}"} for n in range(11)]
     yield "my_own", own
@@ -550,10 +629,10 @@ def replace_texts(value, names, text):
     return value
 
 
-FREE = ["label", "headline", "claim", "name", "kind", "group"]
+FREE = ["label", "headline", "claim", "asked", "name", "group"]
 COUNTS = {  # how often free text is drawn, at least
     "rnn-layers": 5,  # headline, two titles, two rows
-    "verdicts": 2,
+    "verdicts": 11,  # three experiments, two claims, three readings; one experiment, two numbers
     "decided": 2,
     "errors": 1,
     "memory": 2,
@@ -567,7 +646,8 @@ COUNTS = {  # how often free text is drawn, at least
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
 def test_no_picture_takes_free_text_for_a_formula_or_leaves_it_out(name, count):
     odd = r"_$\nothing$ "
-    result = replace_texts(sample.results()["parts"][name], FREE, odd)
+    free = [*FREE, "kind"] if name == "gpu" else FREE  # a kind of device
+    result = replace_texts(sample.results()["parts"][name], free, odd)
     words = "\n".join(words_of(drawing(name, result)))
     assert words.count(r"$\nothing$") >= count
     assert "mathdefault" not in words

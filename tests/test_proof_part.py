@@ -63,7 +63,7 @@ class Recorder:
 
     def submit(self, function, *arguments, title, **_):
         self.titles.append(title)
-        return Run(title, title, 1.0)
+        return Run(title, title, 1.0, function, arguments, "cpu", None, None)
 
 
 def test_the_deepest_adders_are_submitted_first():

@@ -123,10 +123,10 @@ def test_two_parts_can_be_removed(tmp_path):
                 remove_lines(lines, node.keys[place].lineno, node.values[place].end_lineno)
         assert class_name not in "\n".join(lines), "its file and its line are all"
     script.write_text("\n".join(lines))
-    insert_above(script, "# --- What is run.", 'ONLY = ["task-1", "errors"]')
+    insert_above(script, "# --- What is run.", 'ONLY = ["rnn-layers", "errors"]')
     status, output, errors = start(tmp_path)
     assert status == 0, errors
-    assert "task-1: no verdict" in output
+    assert "rnn-layers: no verdict" in output
 
 
 def remove_lines(lines, first, last):
@@ -172,24 +172,21 @@ def slow_names(text):
     return ast.literal_eval(names)
 
 
-def say_count(count, one, many):
-    """A verdict, so many times."""
-    return f"{count} {one if count == 1 else many}"
-
-
 def test_the_readme_is_true_of_the_committed_run(results):
     words = " ".join(README.split())
     parts = results["parts"]
-    verdicts = [
-        claim["verdict"]
+    claims = [
+        claim
         for name, part in parts.items()
         if "numbers" in part and name != "verdicts"
         for claim in part["claims"]
     ]
+    verdicts = [claim["verdict"] for claim in claims]
+    readings = sum(len(claim["readings"]) for claim in claims)
     slow = sum(parts[name]["made"]["seconds"] for name in slow_names(committed("source.py")))
     decided = parts["decided"]
-    numbers = parts["verdicts"]
-    same_seed = numbers["same_seed"]
+    counts = parts["verdicts"]["counts"]
+    same_seed = parts["verdicts"]["same_seed"]
     errors = parts["errors"]
     proofs = []
     proofs_of_fewer_units = []
@@ -199,36 +196,51 @@ def test_the_readme_is_true_of_the_committed_run(results):
     causes = decided["causes"].values()
     after_nines = sum(cause["after_nines"] for cause in causes)
     without = sum(cause["without"] for cause in causes)
+    of_report = [
+        name for name, part in parts.items() if "variants" in part and part["says"] is not None
+    ]
+    sizes = {group["name"]: len(group["adders"]) for group in decided["groups"]}
+    ours = [name for name in sizes if name not in of_report and "variants" in parts.get(name, {})]
+    two_models = [
+        decision["digits"]
+        for name in ("task-1", "final-model")
+        for decision in parts[name]["decisions"]
+    ]
     for said in (
-        f"Of the {len(verdicts)} that a CPU can judge, over 8 seeds or 5: "
-        f"{say_count(verdicts.count('holds'), 'holds', 'hold')} (are true of most seeds, at 95%), "
-        f"{say_count(verdicts.count('depends on the seed'), 'depends', 'depend')} on the seed, "
-        f"{say_count(verdicts.count('does not hold'), 'does', 'do')} not hold",
-        f"Of the {numbers['count']} numbers of its figures, {numbers['outside']} "
-        f"{'lies' if numbers['outside'] == 1 else 'lie'} outside our seeds' range",
-        f"{decided['perfect']} of the {decided['evaluated']} adders of the experiments "
-        "end at 100% on random pairs; every one of these adds a pair of at most "
-        f"{decided['most_digits']} digits wrong",
+        f"{len(verdicts)} claims that a CPU can judge, each asked in every fair reading, "
+        f"{readings} in all",
+        f"{verdicts.count('holds')} hold, {verdicts.count('depends on the seed')} depend on the "
+        f"seed, {verdicts.count('depends on the reading')} depend on the reading, "
+        f"{verdicts.count('does not hold')} do not hold",
+        f"Of the {sum(each['count'] for each in counts)} numbers of its figures, "
+        f"{sum(each['outside'] for each in counts)} lie outside our seeds' range "
+        f"({sum(each['by_chance'] for each in counts):.0f} would by chance)",
+        f"{decided['perfect']} of the {decided['evaluated']} adders of the experiments end at 100% "
+        f"on random pairs; every one of these adds a pair of at most {decided['most_digits']} "
+        "digits wrong",
         f"{proofs.count('proven')} of {len(proofs)} adders trained for it",
         f"with fewer than 64 hidden units {proofs_of_fewer_units.count('proven')} of "
         f"{len(proofs_of_fewer_units)}",
         f"{decided['undecided']} of all {decided['count']} are undecided",
-        f"{results['made']['took'] / 60:.1f} minutes on {results['made']['cores']} cores",
         f"once {slow / 3600:.1f} hours of one core's work",
         f"{same_seed['runs']} of our runs have the settings and the seed of one of its, and the "
         f"same accuracy at {same_seed['equal']} of {same_seed['evaluations']} evaluations",
-        f"1. {decided['perfect']} adders end at 100% on random pairs.",
-        f"2. {decided['perfect_but_wrong']} of these are wrong on a pair that a child can check, "
-        f"of {decided['most_digits']} digits at most.",
+        f"all {parts['errors_in_a_million']['none_seen']} adders of task-1 and final-model add "
+        "all of 1,000,000 fresh pairs of 10 digits correctly, and each is wrong on a pair of "
+        f"{min(two_models)} to {max(two_models)} digits",
+        f"Of all adders of its experiments, {sum(sizes[name] for name in of_report)}, and of ours, "
+        f"{sum(sizes[name] for name in ours)}: {decided['perfect']} end at 100% on random pairs, "
+        f"and {decided['perfect_but_wrong']} of these are wrong on a pair that a child can check",
         f"{errors['none_seen']} of {errors['adders']} add all of 30,000 fresh pairs of 10 digits "
         f"correctly, the worst gets {errors['most']:,.0f} in a million wrong",
-        f"{after_nines} of the {after_nines + without} go wrong right after digits that sum to "
-        "nine",
-        f"5. And {decided['proven']} other adders, trained for it, are never wrong: that is "
-        "proven.",
+        f"{after_nines} of the {after_nines + without} counterexamples go wrong right after digits "
+        "that sum to nine",
+        f"{proofs.count('proven')} other adders, trained for it, are never wrong: that is proven",
     ):
         assert said in words, said
     assert decided["perfect"] == decided["perfect_but_wrong"], "every one of these"
+    assert len(two_models) == parts["errors_in_a_million"]["none_seen"] and all(two_models)
+    assert proofs.count("proven") == decided["proven"]
 
 
 def test_every_file_is_in_the_readme():

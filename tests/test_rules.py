@@ -1,5 +1,6 @@
 """Verdicts and places against coins, permutations, and counts by hand."""
 
+import itertools
 import math
 
 import numpy as np
@@ -46,7 +47,70 @@ def test_majority_against_sampled_coins():
     ],
 )
 def test_verdicts_by_hand(yes, seeds, expected):
-    assert rules.verdict([True] * yes + [False] * (seeds - yes)) == expected
+    answers = [True] * yes + [False] * (seeds - yes)
+    assert rules.verdict([answers]) == expected
+    assert rules.verdict([answers, answers[::-1], answers]) == expected, "all readings are alike"
+
+
+MOST, SOME, FEW = "most", "some", "few"
+ANSWERS = {8: {MOST: (8, 7), SOME: (6, 5, 4, 3, 2), FEW: (1, 0)}, 5: {MOST: (5,), FEW: (0,)}}
+ANSWERS[5][SOME] = (4, 3, 2, 1)
+
+
+@pytest.mark.parametrize("seeds", ANSWERS)
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        ([MOST, MOST], "holds"),
+        ([MOST, MOST, MOST], "holds"),
+        ([FEW, FEW], "does not hold"),
+        ([FEW, FEW, FEW], "does not hold"),
+        ([MOST, FEW], "depends on the reading"),
+        ([MOST, SOME], "depends on the reading"),
+        ([MOST, SOME, FEW], "depends on the reading"),
+        ([MOST, MOST, FEW], "depends on the reading"),
+        ([SOME, SOME], "depends on the seed"),
+        ([SOME, FEW], "depends on the seed"),
+        ([FEW, FEW, SOME], "depends on the seed"),
+    ],
+)
+def test_verdicts_by_readings(seeds, of, expected):
+    for counts in itertools.product(*(ANSWERS[seeds][share] for share in of)):
+        readings = [[True] * yes + [False] * (seeds - yes) for yes in counts]
+        for in_some_order in (readings, readings[::-1]):
+            assert rules.verdict(in_some_order) == expected, counts
+
+
+def test_a_few_seeds_are_too_few_for_any_reading():
+    yes, no, mixed = [True] * 3, [False] * 3, [True, True, False]
+    for agreeing in ([yes], [no], [yes, yes], [no, no], [yes, no]):
+        assert rules.verdict(agreeing) == "too few seeds"
+    for differing in ([mixed], [yes, mixed], [mixed, no]):
+        assert rules.verdict(differing) == "depends on the seed"
+
+
+def test_a_claim_has_each_reading_and_its_answers():
+    # By step 100 each seed is there; at every evaluation from then on 5 of 8 are.
+    runs = [rising(40, seed=seed) for seed in range(8)]
+    for seed in (1, 4, 6):
+        runs[seed]["accuracy"][20 + seed] = 0.99
+    (claim,) = rules.judge("final-model", experiment("final-model", {None: runs}))
+    assert [reading["asked"] for reading in claim["readings"]] == [
+        "at 1.0 at some evaluation up to step 100",
+        "at 1.0 at every evaluation from step 100 on",
+    ]
+    assert claim["readings"][0]["answers"] == [True] * 8
+    answers = [seed not in (1, 4, 6) for seed in range(8)]
+    assert claim["readings"][1] == claim["readings"][1] | {"answers": answers, "note": ""}
+    assert claim["verdict"] == "depends on the reading"
+    rates = REPORT["lr-coarse"]["settings"]["lr"]
+    at_once = [rising(0, seed=seed) for seed in range(8)]
+    matters, *_ = rules.judge("lr-coarse", experiment("lr-coarse", dict.fromkeys(rates, at_once)))
+    assert matters["verdict"] == "does not hold" and matters["note"] == ""
+    assert [reading["note"] for reading in matters["readings"]] == [
+        "it cannot fail: a rate of 1.36e-5 learns nothing in 500 steps",
+        "",
+    ]
 
 
 def test_what_the_rule_comes_to():
@@ -59,7 +123,7 @@ def test_what_the_rule_comes_to():
     assert three["holds_from"] is None and three["does_not_hold_to"] is None
     for rule in (eight, five, three):
         for yes in range(rule["seeds"] + 1):
-            said = rules.verdict([True] * yes + [False] * (rule["seeds"] - yes))
+            said = rules.verdict([[True] * yes + [False] * (rule["seeds"] - yes)])
             holds_from = rule["holds_from"]
             assert (said == "holds") == (holds_from is not None and yes >= holds_from)
             no_more = rule["does_not_hold_to"]
@@ -71,10 +135,11 @@ def test_seeds_that_were_not_asked_do_not_count():
     variants = experiment("final-model", {None: runs})
     (claim,) = rules.judge("final-model", variants)
     assert claim["claim"] == REPORT["final-model"]["claims"][0]["claim"]
-    assert claim["answers"] == [True] * 3
+    assert [reading["answers"] for reading in claim["readings"]] == [[True] * 3] * 2
     runs[1]["also_tested"] = {"digits": 5000, "accuracy": 1.0}
     claims = rules.judge("final-model", variants)
-    assert claims[1]["answers"] == [True] and claims[1]["note"] == "asked of our adders alone"
+    (reading,) = claims[1]["readings"]
+    assert reading["answers"] == [True] and claims[1]["note"] == "asked of our adders alone"
 
 
 def test_runs_are_asked_seed_by_seed():
@@ -85,10 +150,12 @@ def test_runs_are_asked_seed_by_seed():
 
 
 def test_verdicts_are_tallied_in_words():
-    verdicts = ("holds", "depends on the seed", "holds", "does not hold", "too few seeds")
+    readings = "depends on the reading"
+    verdicts = ["holds", "depends on the seed", "holds", "does not hold", "too few seeds", readings]
     claims = [{"verdict": verdict} for verdict in verdicts]
     tally = "2 hold, 1 depends on the seed, 1 does not hold, 1 with too few seeds"
-    assert rules.tally(claims) == tally
+    assert rules.tally(claims) == f"{tally}, 1 depends on the reading"
+    assert rules.tally(claims[-1:] * 3) == "3 depend on the reading"
     assert rules.tally([]) == ""
 
 
@@ -107,8 +174,13 @@ def test_only_the_reports_settings_are_judged():
     assert rules.judge("rnn-layers", variants)[0] == {
         "claim": "all four reach 100%",
         "words": "准确率均可到达100%",
-        "asked": "each of the four at 1.0 at some evaluation",
-        "answers": [True] * 5,
+        "readings": [
+            {
+                "asked": "each of the four at 1.0 at some evaluation",
+                "answers": [True] * 5,
+                "note": "",
+            }
+        ],
         "verdict": "holds",
         "note": "",
     }
@@ -179,11 +251,60 @@ def test_places_by_hand():
     assert rules.place_among(NEVER, [10, 20]) == "above", "never comes after every step"
     assert rules.place_among(NEVER, [10, NEVER]) == "within"
     assert rules.place_among(10, [NEVER, NEVER]) == "below"
-    assert rules.place_number("a", "step", [10, 20], 0)["place"] == "earlier"
-    assert rules.place_number("a", "step", [10, 20], 30)["place"] == "later"
+    for level in rules.LEVELS:
+        kind = f"first step at {level}"
+        assert rules.place_number("a", kind, [10, 20], 0)["place"] == "earlier"
+        assert rules.place_number("a", kind, [10, 20], 30)["place"] == "later"
     assert rules.place_number("a", "loss", [0.1, 0.2], 0.05)["place"] == "lower"
     assert rules.place_number("a", "loss", [0.1, 0.2], 0.3)["place"] == "higher"
     assert rules.place_number("a", "loss", [0.1, 0.2], 0.1)["place"] == "within"
+
+
+@pytest.mark.parametrize(
+    ("ours", "outside"),
+    [
+        ([10, 20, 30, 40], 2),
+        ([10, 10, 30, 40], 1),  # one more like the least two lies within
+        ([10, 10, 40, 40], 0),
+        ([10, 40, 40, 40], 1),
+        ([10, 10, 10, 10], 0),
+        ([10, NEVER, 20, NEVER], 1),
+        ([10, 20, NEVER, 30], 2),
+        ([NEVER, NEVER], 0),
+        ([10, 20], 2),
+        ([10], 1),  # the range of no seeds holds nothing
+    ],
+)
+def test_numbers_outside_by_chance_by_hand(ours, outside):
+    for in_some_order in itertools.permutations(ours):
+        number = rules.place_number("a", "first step at 0.9", list(in_some_order), 25)
+        assert number["by_chance"] == outside / len(ours)
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 8])
+@pytest.mark.parametrize("values", [3, 12])
+def test_numbers_outside_by_chance_against_leaving_out_each_seed(seeds, values):
+    draws = np.random.default_rng(0)
+    shares = []
+    fresh = []
+    for _ in range(400):
+        drawn = draws.integers(values, size=seeds).tolist()
+        ours = [NEVER if value == values - 1 else value for value in drawn]
+        outside = 0
+        for left_out in range(seeds):
+            lower = higher = 0
+            for seed in range(seeds):
+                lower += seed != left_out and ours[seed] < ours[left_out]
+                higher += seed != left_out and ours[seed] > ours[left_out]
+            outside += lower == seeds - 1 or higher == seeds - 1
+        number = rules.place_number("a", "loss", list(ours), 0.5)
+        assert number["by_chance"] == outside / seeds and number["ours"] == ours
+        assert number["by_chance"] <= 2 / seeds
+        shares.append(number["by_chance"])
+        others = draws.integers(values, size=seeds - 1).tolist()
+        fresh.append(rules.place_among(draws.integers(values), others) != "within")
+    # On average it is the chance of one more number like the seeds that are left.
+    assert np.mean(shares) == pytest.approx(np.mean(fresh), abs=0.08)
 
 
 def test_the_reports_numbers_among_ours():
@@ -195,26 +316,49 @@ def test_the_reports_numbers_among_ours():
         7: [rising(0), rising(0, seed=1)],
     }
     numbers = rules.place_numbers("rnn-layers", experiment("rnn-layers", by_layers))
-    assert numbers[0] == {
+    assert numbers[1] == {
         "label": "layers 1: first step at 0.9",
-        "unit": "step",
+        "kind": "first step at 0.9",
         "ours": [300, 310],
         "reports": 300,
         "place": "within",
+        "by_chance": 1.0,
     }
-    assert [number["place"] for number in numbers] == ["within", "earlier", "within", "earlier"]
-    assert [number["reports"] for number in numbers] == [300, 210, 190, 240]
+    of_levels = {
+        0.5: ([260, 200, 170, 190], ["earlier", "earlier", "within", "earlier"]),
+        0.9: ([300, 210, 190, 240], ["within", "earlier", "within", "earlier"]),
+        1.0: ([360, 240, 280, 310], ["later", "later", "within", "earlier"]),
+    }
+    for level, (reports, places) in of_levels.items():
+        of_level = [number for number in numbers if number["kind"] == f"first step at {level}"]
+        assert [number["reports"] for number in of_level] == reports
+        assert [number["place"] for number in of_level] == places
+        assert [number["by_chance"] for number in of_level] == [1, 1, 1, 0]
+        labels = [f"layers {layers}: first step at {level}" for layers in (1, 2, 3, 4)]
+        assert [number["label"] for number in of_level] == labels
+    assert len(numbers) == 12
+
+
+def test_all_numbers_of_the_report_are_placed():
+    kinds = []
+    for name, said in REPORT.items():
+        variants = experiment(name, dict.fromkeys(said["curves"], [rising(0)]))
+        kinds += [number["kind"] for number in rules.place_numbers(name, variants)]
+    # Of 30 curves one has no first step at 0.5 that is seen, and two have none at 1.0.
+    expected = {f"first step at {at}": n for at, n in {0.5: 29, 0.9: 30, 1.0: 28}.items()}
+    assert {kind: kinds.count(kind) for kind in kinds} == expected | {"loss": 9}
 
 
 def test_a_number_that_rests_on_hidden_points_is_none():
     # One of the ten rates has no first step at 0.5 that is seen.
     of_rate = REPORT["lr-coarse"]["curves"][0.00037605057589532796]
     runs = [rising(100), rising(200)]
-    assert rules.place_first_step(of_rate, runs)[0]["reports"] == 440
+    (number,) = rules.place_first_steps(of_rate, runs)
+    assert (number["reports"], number["kind"]) == (440, "first step at 0.9")
     hidden = of_rate | {"accuracy": [[step, at] for step, at in of_rate["accuracy"] if step < 430]}
     assert first_step_seen(hidden, 0.9) == NEVER
     late = of_rate | {"accuracy": [[step, at] for step, at in of_rate["accuracy"] if step != 430]}
-    assert rules.place_first_step(late, runs) == []
+    assert rules.place_first_steps(late, runs) == []
 
 
 def test_the_printed_losses_among_ours():
@@ -225,8 +369,11 @@ def test_the_printed_losses_among_ours():
     ]
     variants = experiment("task-1", {None: runs})
     numbers = rules.place_numbers("task-1", variants)
-    assert [number["label"] for number in numbers] == [f"loss at step {n}" for n in (200, 400, 600)]
-    assert [number["place"] for number in numbers] == ["within", "within", "lower"]
+    steps = range(200, 601, 50)
+    assert [number["label"] for number in numbers] == [f"loss at step {step}" for step in steps]
+    assert {number["kind"] for number in numbers} == {"loss"}
+    # It printed 0.308, 0.118, 0.0565 ..., 0.01005 at step 500, 0.0078, 0.0061.
+    assert [number["place"] for number in numbers] == ["within"] * 7 + ["lower"] * 2
     assert numbers[0]["reports"] == pytest.approx(0.3084, abs=1e-4)
     assert numbers[1]["ours"] == [math.inf, 0.01] and numbers[0]["ours"] == [0.5, 0.2]
     printed = rules.describe_printed("task-1", runs)

@@ -76,7 +76,7 @@ CLAIMS = {
     "1000-digits": 1,
     "5000-digits": 1,
     "rnn-layers": 2,
-    "gru-layers": 1,
+    "gru-layers": 2,
     "cells": 2,
     "lr-coarse": 3,
     "lr-fine": 1,

@@ -2,13 +2,13 @@
 
 import json
 import os
-import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import sample
+from matplotlib.image import imread
 
 from lab import curves, screen, style
 
@@ -46,12 +46,6 @@ print(curves.show_run(run))
 RUN = {"loss": [2.0, 1.0, 0.5], "steps": [0, 2], "accuracy": [0.0, 1.0]}
 
 
-def png_size(path):
-    content = path.read_bytes()
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    return struct.unpack(">II", content[16:24])
-
-
 def test_the_readers_environment_changes_no_picture_and_is_silent(tmp_path):
     """A matplotlibrc of nonsense, a backend that is not there, a home without settings."""
     entries = sample.results()["parts"]
@@ -81,7 +75,7 @@ def test_the_readers_environment_changes_no_picture_and_is_silent(tmp_path):
     curves.draw_run(RUN, tmp_path / "here" / "run.png")
     for name in (*results, "run"):
         here, there = (tmp_path / folder / f"{name}.png" for folder in ("here", "there"))
-        assert png_size(here)[0] >= 1000
+        assert imread(here).shape[1] >= 1000
         assert here.read_bytes() == there.read_bytes(), name
 
 

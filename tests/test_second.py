@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+import sample
 import torch
 from adders import as_training
 
@@ -11,7 +12,8 @@ import data
 import pt
 from exact.by_hand import build_by_hand
 from exact.second import add_in_numpy
-from lab import deciding, report
+from lab import deciding
+from lab.parts.decided import Decided
 from lab.training import plain_adder
 
 
@@ -75,23 +77,15 @@ def test_a_decision_says_where_its_counterexample_is_wrong():
 
 
 def test_counterexamples_are_counted_by_where_they_are_wrong():
-    def run(seed, decided, wrong_in):
-        return {
-            "seed": seed,
-            "accuracy": [1.0],
-            "error": None,
-            "verdict": "wrong",
-            "digits": 1,
-            "decided": decided,
-            "wrong_in": wrong_in,
-        }
-
-    runs = [
-        run(0, "a", {"float32": True, "float64": True}),
-        run(1, "b", {"float32": True, "float64": False}),
-        run(2, "c", {"float32": False, "float64": True}),
-        run(3, "of a cell of one's own", None),
+    wrong_in = {
+        "a": {"float32": True, "float64": True},
+        "b": {"float32": True, "float64": False},
+        "c": {"float32": False, "float64": True},
+        "of a cell of one's own": None,
+    }
+    decisions = [
+        sample.decided("x", "", seed, True, words, 1, wrong_in=of_adder)
+        for seed, (words, of_adder) in enumerate(wrong_in.items())
     ]
-    experiment = {"variants": [{"label": "", "settings": {}, "runs": runs}]}
-    decided = report.count_decided({"experiments": {"x": experiment}})
+    decided = Decided().result({"x": {"decisions": decisions}})
     assert decided["confirmed"] == 1 and decided["disputed"] == ["b", "c"]

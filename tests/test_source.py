@@ -486,7 +486,11 @@ def start(folder):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("(SIMPLE, SEEDS, layers=[", "(SIMPLE, SEEDS, layer=[", "no field 'layer' (layer=1)"),
+        (
+            "(SIMPLE, SEEDS, layers=[",
+            "(SIMPLE, SEEDS, layer=[",
+            "no field 'layer' (layer=[1, 2, 3, 4])",
+        ),
         ("        positions=50,\n", "        positions=0,\n", "positions must be .* got 0"),
         ("    lr=1e-3,\n", "    lr=-1,\n", "lr must be above 0, got -1"),
     ],

@@ -65,13 +65,30 @@ def test_paragraphs_and_counts():
     assert words.known([0, None, 1.5]) == [0, 1.5]
 
 
-def test_claims_have_a_row_each():
+def test_readings_have_a_row_each():
     claims = sample.compared_layers()["claims"]
     lines = words.list_claims(claims, "seeds").splitlines()
-    assert len(lines) == 2 + 2
-    assert "asked of each of our seeds" in lines[0]
-    assert lines[2].endswith(
-        "| each of the two at 1.0 at some evaluation | 0 of 2 seeds | does not hold |"
-    )
-    assert lines[3].endswith("| 1 of 2 seeds | depends on the seed, with 5 pairs a step |")
+    assert lines[0].endswith(" | verdict | asked of each of our seeds | true for |")
+    assert lines[2:] == [
+        "| both reach 100% | 准确率均可到达100% | does not hold: 0 of 2 "
+        "| each of the two at 1.0 at some evaluation | 0 of 2 |",
+        "| three layers are first | RNN-3最佳,更快达到收敛 "
+        "| depends on the seed: 1, 2 of 2, with 5 pairs a step "
+        "| three layers at 0.9 before one layer; a tie is a no | 1 of 2 |",
+        "|  |  |  | not after one layer | 2 of 2 |",
+    ]
     assert words.list_claims([], "seeds") == ""
+    odd = {"asked": "a | b", "answers": [True], "note": "*c*"}
+    claim = {"claim": "x | y", "words": "_z_", "readings": [odd], "verdict": "holds", "note": ""}
+    (row,) = words.list_claims([claim], "times").splitlines()[2:]
+    assert row == r"| x \| y | \_z\_ | holds: 1 of 1 | a \| b; \*c\* | 1 of 1 |"
+
+
+def test_a_verdict_is_said_with_its_counts():
+    def say(note, *counts):
+        readings = [{"answers": [True] * yes + [False] * (8 - yes)} for yes in counts]
+        verdict = {"verdict": "depends on the reading", "readings": readings, "note": note}
+        return words.say_verdict(verdict)
+
+    assert say("", 8, 7, 3) == "depends on the reading: 8, 7, 3 of 8"
+    assert say("of ours alone", 0) == "depends on the reading: 0 of 8, of ours alone"

@@ -12,12 +12,13 @@ FROM_NOWHERE = "carry from nowhere"
 LOST = "carry lost"
 SOMETHING_ELSE = "something else"
 KINDS = (FROM_NOWHERE, LOST, SOMETHING_ELSE)
-MARKS = {
+MARKS = {  # "proven", or whether the last accuracy was 1.0; None for an adder without one
     "proven": {"color": GREEN, "marker": "D"},
-    "cross": {"color": RED, "marker": "x"},
-    "full": {"color": RED, "marker": "o"},
-    "empty": {"color": RED, "marker": "o", "fillstyle": "none"},
+    None: {"color": RED, "marker": "x"},
+    True: {"color": RED, "marker": "o"},
+    False: {"color": RED, "marker": "o", "fillstyle": "none"},
 }
+SHOWN = ("variant", "seed", "verdict", "words", "digits", "perfect")  # of each adder, on a picture
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,17 @@ class Decided(Part):
         adders = list(first.values())
         if not adders:
             return None
+        groups = {}
+        for adder in adders:
+            groups.setdefault(adder["group"], []).append({key: adder[key] for key in SHOWN})
         verdicts = [adder["verdict"] for adder in adders]
         perfect = [adder for adder in adders if adder["perfect"]]
         digits = [adder["digits"] for adder in perfect if adder["digits"]]
-        again = [(adder["words"], adder["wrong_in"]) for adder in adders if adder["wrong_in"]]
+        again = [adder for adder in adders if adder["wrong_in"]]
+        disputed = [adder["words"] for adder in again if not all(adder["wrong_in"].values())]
         return {
             "title": "Proven, or wrong on a pair that you can check",
-            "groups": group(adders),
+            "groups": [{"name": name, "adders": of_group} for name, of_group in groups.items()],
             "count": len(adders),
             "evaluated": sum(adder["perfect"] is not None for adder in adders),
             "perfect": len(perfect),
@@ -53,51 +58,44 @@ class Decided(Part):
             "wrong": verdicts.count("wrong"),
             "proven": verdicts.count("proven"),
             "undecided": verdicts.count("undecided"),
-            "confirmed": sum(all(wrong_in.values()) for _, wrong_in in again),
-            "disputed": [words for words, wrong_in in again if not all(wrong_in.values())],
+            "confirmed": len(again) - len(disputed),
+            "disputed": disputed,
             "causes": count_causes(perfect),
         }
 
     def draw(self, figure, result):
         """How many adders, by group, have a shortest counterexample of so many digits, or none."""
         groups = result["groups"]
-        adders = [adder for group in groups for adder in group["adders"]]
-        most = max([1, *(adder["digits"] or 0 for adder in adders)])
+        most = max([1, *(adder["digits"] or 0 for group in groups for adder in group["adders"])])
         places = {"undecided": most + 1.5, "proven": most + 3.5}
         # The sum that is written out under a mark takes about a quarter of an inch a digit.
         figure.set_size_inches(max(WIDTH, 2.5 + 0.3 * (most + 4)), 1.3 + 0.45 * len(groups))
         axes = figure.subplots()
-        counts = [
-            collections.Counter(
-                (adder["digits"] or places[adder["verdict"]], choose_mark(adder))
-                for adder in group["adders"]
-            )
-            for group in groups
-        ]
-        largest = max(max(of_group.values(), default=1) for of_group in counts)
-        for y, (group, of_group) in enumerate(zip(groups, counts, strict=True)):
+        counts = collections.Counter()
+        for y, group in enumerate(groups):
+            for adder in group["adders"]:
+                mark = "proven" if adder["verdict"] == "proven" else adder["perfect"]
+                counts[adder["digits"] or places[adder["verdict"]], y, mark] += 1
+        small = {"va": "center", "fontsize": 7}
+        for (x, y, mark), count in counts.items():
+            place = (x, y if mark is False else y - 0.28)
+            size = max(2.5, 11 * math.sqrt(count / max(counts.values())))
+            axes.plot(*place, markersize=size, markeredgewidth=0.8, **MARKS[mark])
+            beside = (size / 2 + 2, 0)
+            axes.annotate(str(count), place, beside, textcoords="offset points", **small)
+        for y, group in enumerate(groups):
             axes.axhline(y + 0.5, color="0.88", linewidth=0.8)  # above it is this group
-            for (x, mark), count in of_group.items():
-                height = y if mark == "empty" else y - 0.28
-                size = max(2.5, 11 * math.sqrt(count / largest))
-                axes.plot(x, height, markersize=size, markeredgewidth=0.8, **MARKS[mark])
-                style = {"textcoords": "offset points", "va": "center", "fontsize": 7}
-                axes.annotate(str(count), (x, height), xytext=(size / 2 + 2, 0), **style)
             wrong = [adder for adder in group["adders"] if adder["digits"]]
             if wrong:
                 last = max(wrong, key=lambda adder: (adder["perfect"] is True, adder["digits"]))
                 side = "right" if last["digits"] > (most + 4.5) / 2 else "left"
-                beside = last["digits"] + (0.4 if side == "right" else 0)
-                style = {"ha": side, "va": "center", "fontsize": 7}
-                axes.text(beside, y + 0.34, last["words"], **style)
-        names = [
-            f"{group['name']} ({len(group['adders'])})".replace(", ", ",\n") for group in groups
-        ]
-        axes.set_yticks(range(len(groups)), names)
+                x = last["digits"] + (0.4 if side == "right" else 0)
+                axes.text(x, y + 0.34, last["words"], ha=side, **small)
+        names = [f"{group['name']} ({len(group['adders'])})" for group in groups]
+        axes.set_yticks(range(len(groups)), [name.replace(", ", ",\n") for name in names])
         digits = range(1, most + 1)
-        axes.set_xticks(
-            [*digits, *places.values()], [*digits, "not\ndecided", "none, of\nany length"]
-        )
+        labels = [*digits, "not\ndecided", "none, of\nany length"]
+        axes.set_xticks([*digits, *places.values()], labels)
         axes.set(xlim=(0.4, most + 4.5), ylim=(len(groups) - 0.5, -0.5))
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(
@@ -123,13 +121,14 @@ class Decided(Part):
             f"{result['count']} adders were trained. {say_perfect(result)}Of all adders "
             f"{result['wrong']} are wrong, {result['proven']} proven correct for numbers of any "
             f"length, {result['undecided']} undecided.",
-            "An adder reads from the right. So every pair of numbers that ends in the digits of "
-            "a counterexample, t of them, gets the same wrong digit: at least one random pair in "
-            "100^t. A counterexample is searched for (`exact.refute`) and then added again, "
-            "against Python's integers; there may be shorter ones than the one found, but none "
-            "of one or two digits is passed over. And once more in a second runtime: a plain "
-            f"loop in NumPy, in float32 and in float64. {result['confirmed']} of the {again} "
-            "counterexamples are wrong in all three.",
+            "An adder reads from the right. So every pair of numbers that ends in the same "
+            "digits as a counterexample, up to its first wrong digit, gets the same wrong digit: "
+            "of p such pairs of digits one random pair in 100^p. (A wrong digit above both "
+            "numbers stands beside zeros, which count, too.) A counterexample is searched for "
+            "(`exact.refute`) and then added again, against Python's integers; there may be "
+            "shorter ones than the one found, but none of one or two digits is passed over. And "
+            "once more in a second runtime: a plain loop in NumPy, in float32 and in float64. "
+            f"{result['confirmed']} of the {again} counterexamples are wrong in all three.",
             "\n".join(disputed),
             "The first wrong digit of the counterexamples of adders at 100%: the kind of error, "
             "and whether it stands right after digits that sum to nine, through which a carry "
@@ -145,21 +144,10 @@ def say_perfect(result):
     words = (
         f"{result['perfect']} of {result['evaluated']} in experiments end at 100% on random pairs"
     )
-    if result["perfect_but_wrong"]:
-        words += (
-            f": {result['perfect_but_wrong']} of these add a pair of at most "
-            f"{result['most_digits']} digits wrong"
-        )
+    wrong = result["perfect_but_wrong"]
+    if wrong:
+        words += f": {wrong} of these add a pair of at most {result['most_digits']} digits wrong"
     return f"{words}. "
-
-
-def group(adders):
-    """The adders by their groups, [{"name", "adders"}]; the picture shows these fields."""
-    shown = ("variant", "seed", "verdict", "words", "digits", "perfect")
-    groups = {}
-    for adder in adders:
-        groups.setdefault(adder["group"], []).append({key: adder[key] for key in shown})
-    return [{"name": name, "adders": of_group} for name, of_group in groups.items()]
 
 
 # --- Why.
@@ -183,13 +171,11 @@ def explain_wrong(pair, answer):
     below = 10**place
     carry = (number_1 % below + number_2 % below) // below
     too_many = (digit_at(answer, place) - digit_at(total, place)) % 10
-    kind = SOMETHING_ELSE
-    if too_many == 1 and carry == 0:
-        kind = FROM_NOWHERE
-    elif too_many == 9 and carry == 1:
-        kind = LOST
+    kind = {(1, 0): FROM_NOWHERE, (9, 1): LOST}.get((too_many, carry), SOMETHING_ELSE)
     nines = 0
-    while nines < place and sums_to_nine(pair, place - 1 - nines):
+    for before in reversed(range(place)):
+        if digit_at(number_1, before) + digit_at(number_2, before) != 9:
+            break
         nines += 1
     return {"place": place, "kind": kind, "nines": nines}
 
@@ -199,17 +185,8 @@ def digit_at(number, place):
     return number // 10**place % 10
 
 
-def sums_to_nine(pair, place):
-    """Whether the digits of a pair at a place sum to nine."""
-    number_1, number_2 = pair
-    return digit_at(number_1, place) + digit_at(number_2, place) == 9
-
-
 def count_causes(adders):
-    """How often the decided adders err in which way: {kind: {"after_nines": n, "without": n}}.
-
-    An adder without a counterexample is left out.
-    """
+    """How many counterexamples err in which way, {kind: {"after_nines": n, "without": n}}."""
     counts = {kind: {"after_nines": 0, "without": 0} for kind in KINDS}
     for adder in adders:
         if adder["pair"] is not None:
@@ -219,13 +196,6 @@ def count_causes(adders):
 
 
 # --- The picture.
-
-
-def choose_mark(adder):
-    """The name in MARKS of an adder's mark."""
-    if adder["verdict"] == "proven":
-        return "proven"
-    return {None: "cross", True: "full", False: "empty"}[adder["perfect"]]
 
 
 def title_decided(decided):

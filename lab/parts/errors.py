@@ -16,6 +16,7 @@ CONFIDENCE = 0.95  # of the interval of a share
 BAND = 0.75  # decades that the dots without a wrong sum take
 IN_A_COLUMN = 5  # dots there: the band has no scale
 DOT = {"marker": "o", "markersize": 3.5, "markeredgecolor": "white", "markeredgewidth": 0.3}
+INTERVAL = {"color": RED, "alpha": 0.3, "linewidth": 1, "solid_capstyle": "butt"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,6 @@ class Errors(Part):
     pairs: int  # for each adder
 
     def __post_init__(self):
-        """Check the number of pairs."""
         check_at_least("pairs", self.pairs, 1)
 
     def submit(self, lab, name):
@@ -37,47 +37,45 @@ class Errors(Part):
         )
 
     def result(self, name, done):
-        """The counts: see `summarise`."""
+        """The counts, summarised; an adder that is in two groups is counted in the first."""
         counted = {}
-        seen = []  # an adder that is in two groups is counted in the first
+        seen = set()
         for group, counts in done.items():
             counted[group] = []
             for (variant, seed), count in counts.items():
-                is_seen = any(count is each for each in seen)
-                if count["pairs"] and not is_seen:
+                if count["pairs"] and id(count) not in seen:
                     counted[group].append({"variant": variant, "seed": seed} | count)
-                seen.append(count)
+                seen.add(id(count))
         return summarise(counted)
 
     def draw(self, figure, result):
         """A dot an adder, by group, against its wrong sums in a million; a line is the interval."""
         groups = result["groups"]
-        adders = [adder for group in groups for adder in group["adders"]]
-        pairs = adders[0]["pairs"]  # the same for all
-        seen = [adder["per_million"] for adder in adders if adder["wrong"]]
-        least = math.log10(min(seen, default=1e6 / pairs)) - 0.15
-        most = math.log10(max(seen, default=1e6 / pairs)) + 0.3
+        rates = [adder["per_million"] for group in groups for adder in group["adders"]]
+        rates = [rate for rate in rates if rate] or [1e6 / result["pairs"]]
+        least = math.log10(min(rates)) - 0.15
+        most = math.log10(max(rates)) + 0.3
         none_seen = least - BAND / 2
         figure.set_size_inches(WIDTH, 1.2 + 0.45 * len(groups))
         axes = figure.subplots()  # its units are decades across, rows down
-        axes.axvspan(
-            least - BAND, least, color="whitesmoke", linewidth=0, zorder=1.6
-        )  # hides the grid
+        # The band hides the grid.
+        axes.axvspan(least - BAND, least, color="whitesmoke", linewidth=0, zorder=1.6)
         for y, group in enumerate(groups):
-            unseen = [adder for adder in group["adders"] if not adder["wrong"]]
-            draw_unseen(axes, none_seen, y, len(unseen))
             seen = [adder for adder in group["adders"] if adder["wrong"]]
+            draw_unseen(axes, none_seen, y, len(group["adders"]) - len(seen))
             draw_seen(axes, least, y, sorted(seen, key=lambda adder: adder["per_million"]))
             axes.text(most + 0.05, y, say_group(group["adders"]), va="center")
         decades = range(math.ceil(least), math.floor(most) + 1)
         ticks = [f"{10**decade:,}" for decade in decades]
-        axes.set_xticks([none_seen, *decades], [say_unseen(result), *ticks])
+        unseen = "none seen"
+        if result["none_seen"]:
+            unseen += f": fewer\nthan {math.ceil(result['none_seen_below']):,}"
+        axes.set_xticks([none_seen, *decades], [unseen, *ticks])
         axes.set_yticks(range(len(groups)), [group["name"] for group in groups])
         axes.grid(axis="y", visible=False)
         axes.set(xlim=(least - BAND, most), ylim=(len(groups) - 0.5, -0.5))
-        axes.set_xlabel(
-            f"wrong sums in a million (a dot: of {pairs:,} fresh pairs; line: 95% interval)"
-        )
+        pairs = f"{result['pairs']:,} fresh pairs"
+        axes.set_xlabel(f"wrong sums in a million (a dot: of {pairs}; line: 95% interval)")
         figure.suptitle(title_errors(result))
 
     def page(self, result):
@@ -96,15 +94,13 @@ class Errors(Part):
 
 
 def binomial_interval(wrong, pairs):
-    """The exact 95% interval (Clopper and Pearson, 1934) of a share, seen `wrong` times in `pairs`.
+    """The ends, in a million, of the exact 95% interval of a share seen `wrong` times in `pairs`.
 
-    Returns its two ends, each in a million. Raises ValueError unless 0 <= wrong <= pairs, with
-    `pairs` of at least 1.
+    By Clopper and Pearson (1934). Raises ValueError unless 0 <= wrong <= pairs and 1 <= pairs.
     """
     data.check_at_least("pairs", pairs, 1)
-    data.check_at_least("wrong", wrong, 0)
-    if wrong > pairs:
-        raise ValueError(f"wrong must be at most pairs={pairs}, got {wrong}")
+    if not 0 <= wrong <= pairs:
+        raise ValueError(f"wrong must be from 0 to {pairs}, got {wrong}")
     tail = (1 - CONFIDENCE) / 2
     low = share_with_tail(wrong - 1, pairs, 1 - tail) if wrong else 0.0
     high = share_with_tail(wrong, pairs, tail) if wrong < pairs else 1.0
@@ -112,9 +108,9 @@ def binomial_interval(wrong, pairs):
 
 
 def share_with_tail(most, pairs, probability):
-    """The share p at which `most` or fewer of `pairs` are wrong with this `probability`.
+    """The share at which `most` or fewer of more `pairs` are wrong with this `probability`.
 
-    By bisection: the more are wrong, the less probable it is. `most` is below `pairs`.
+    By bisection: the larger the share, the less probable so few are.
     """
     counts = np.arange(most + 1)
     # log of the binomial coefficients, each from the one before.
@@ -134,44 +130,36 @@ def share_with_tail(most, pairs, probability):
 def summarise(groups):
     """The entry of results.json, of {name: [a result of `count_wrong` an adder]}.
 
-    Each has its "variant" and "seed", too.
-
-    Returns {"groups": [{"name", "adders": [{"variant", "seed", "pairs", "wrong",
-    "per_million", "interval": its ends in a million}]}], "adders": how many, "none_seen": how many
-    of them without a wrong sum, "none_seen_below": what these are below, in a million (the upper
-    end of the interval), "most": the greatest wrong in a million, "pairs_per_second": the median}.
-    None where there are no adders.
+    Each result has its "variant" and "seed", too. An "interval" is two ends in a million,
+    "none_seen_below" the upper end where no sum was wrong, "most" the greatest wrong in a million,
+    "pairs_per_second" the median. None where there are no adders.
     """
     counts = [count for of_group in groups.values() for count in of_group]
     if not counts:
         return None
-    listed = []
-    for name, of_group in groups.items():
-        if of_group:
-            listed.append({"name": name, "adders": [describe_count(count) for count in of_group]})
+    pairs = counts[0]["pairs"]  # the same for all
     return {
         "title": "How often an adder at 100% is wrong",
-        "groups": listed,
-        "pairs": counts[0]["pairs"],
+        "groups": [
+            {"name": name, "adders": [describe_count(count) for count in of_group]}
+            for name, of_group in groups.items()
+            if of_group
+        ],
+        "pairs": pairs,
         "adders": len(counts),
         "none_seen": sum(count["wrong"] == 0 for count in counts),
-        "none_seen_below": binomial_interval(0, counts[0]["pairs"])[1],
-        "most": max(1e6 * count["wrong"] / count["pairs"] for count in counts),
+        "none_seen_below": binomial_interval(0, pairs)[1],
+        "most": max(1e6 * count["wrong"] / pairs for count in counts),
         "pairs_per_second": statistics.median(count["pairs_per_second"] for count in counts),
     }
 
 
 def describe_count(count):
     """The count of one adder, with its interval."""
-    pairs = count["pairs"]
-    wrong = count["wrong"]
-    return {
-        "variant": count["variant"],
-        "seed": count["seed"],
-        "pairs": pairs,
-        "wrong": wrong,
-        "per_million": 1e6 * wrong / pairs,
-        "interval": binomial_interval(wrong, pairs),
+    kept = {key: count[key] for key in ("variant", "seed", "pairs", "wrong")}
+    return kept | {
+        "per_million": 1e6 * count["wrong"] / count["pairs"],
+        "interval": binomial_interval(count["wrong"], count["pairs"]),
     }
 
 
@@ -180,24 +168,19 @@ def describe_count(count):
 
 def draw_unseen(axes, none_seen, y, count):
     """A dot for each of `count` adders without a wrong sum, in columns around `none_seen`."""
-    if not count:
-        return
-    columns = math.ceil(count / IN_A_COLUMN)
-    apart = min(0.1, 0.9 * BAND / columns)
-    rows = spread_evenly(min(count, IN_A_COLUMN))
-    for place in range(count):
-        column, row = divmod(place, IN_A_COLUMN)
-        across = none_seen + apart * (column - (columns - 1) / 2)
-        axes.plot(across, y + rows[row], color=BLUE, **DOT)
+    columns, rows = np.divmod(np.arange(count), IN_A_COLUMN)
+    last = max(columns, default=0)
+    across = none_seen + min(0.1, 0.9 * BAND / (last + 1)) * (columns - last / 2)
+    down = y + spread_evenly(min(count, IN_A_COLUMN))[rows]
+    axes.plot(across, down, color=BLUE, linestyle="none", **DOT)
 
 
 def draw_seen(axes, least, y, adders):
     """Adders with wrong sums, from top to bottom of row `y`, each with its interval."""
-    for adder, place in zip(adders, spread_evenly(len(adders)), strict=True):
-        low, high = (math.log10(end) for end in adder["interval"])
-        line = {"color": RED, "alpha": 0.3, "linewidth": 1, "solid_capstyle": "butt"}
-        axes.plot([max(least, low), high], [y + place, y + place], **line)
-        axes.plot(math.log10(adder["per_million"]), y + place, color=RED, **DOT)
+    for adder, place in zip(adders, y + spread_evenly(len(adders)), strict=True):
+        low, high = np.log10(adder["interval"])
+        axes.plot([max(least, low), high], [place, place], **INTERVAL)
+        axes.plot(math.log10(adder["per_million"]), place, color=RED, **DOT)
 
 
 def say_group(adders):
@@ -208,20 +191,13 @@ def say_group(adders):
     return f"{words}; worst {most:,.0f}" if most else words
 
 
-def say_unseen(errors):
-    """The place of the adders without a wrong sum: up to what it may yet be."""
-    if not errors["none_seen"]:
-        return "none seen"
-    return f"none seen: fewer\nthan {math.ceil(errors['none_seen_below']):,}"
-
-
 def title_errors(errors):
     """The title: the counts in words."""
-    wrong = errors["adders"] - errors["none_seen"]
+    count = errors["adders"]
+    wrong = count - errors["none_seen"]
     if not wrong:
-        pairs = errors["groups"][0]["adders"][0]["pairs"]
-        return f"Each of {errors['adders']} adders at 100% adds {pairs:,} fresh pairs correctly"
+        return f"Each of {count} adders at 100% adds {errors['pairs']:,} fresh pairs correctly"
     return (
-        f"{wrong} of {errors['adders']} adders at 100% get fresh random sums of 10 digits wrong,\n"
+        f"{wrong} of {count} adders at 100% get fresh random sums of 10 digits wrong,\n"
         f"the worst {errors['most']:,.0f} in a million"
     )

@@ -1,13 +1,12 @@
 """An experiment: adders that differ in some settings, seed by seed, beside the report's."""
 
 import collections
-import dataclasses
 import io
 import itertools
 import math
 import statistics
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,18 +19,8 @@ from lab.console import say
 from lab.report import rules, said
 from lab.report.readings import ends_correct, first_step
 from lab.report.rules import LEVELS
-from lab.settings import Settings, SettingsError, expected_seconds
-from lab.style import (
-    BLUE,
-    MEDIAN,
-    RED,
-    WIDTH,
-    count_columns,
-    count_lines,
-    label_log_axis,
-    spread_evenly,
-    wrap,
-)
+from lab.settings import Settings, SettingsError, check_field, expected_seconds
+from lab.style import BLUE, MEDIAN, RED, WIDTH, count_columns, label_log_axis, spread_evenly, wrap
 from lab.words import count, escape, join, known, list_claims, spread, table
 
 MOST_IN_HEADLINE = 5  # variants whose steps a headline gives
@@ -73,17 +62,16 @@ class Experiment(Part):
     def list_titles(self, name):
         """The titles of the trainings, {settings: (variant, title)}, the longest first."""
         titles = {}
-        for variant in self.variants:
-            for settings in variant.settings:
-                words = [name, variant.label, f"seed {settings.seed}"]
-                titles[settings] = (variant.label, ", ".join(filter(None, words)))
+        for label, of_seeds in self.variants:
+            for settings in of_seeds:
+                titles[settings] = (label, f"{name}, {say_whose(label, settings.seed)}")
         in_order = sorted(titles, key=expected_seconds, reverse=True)
         return {settings: titles[settings] for settings in in_order}
 
     def submit_trainings(self, lab, name):
         """For other parts, {(variant, seed): training}: saved ones, if this part is not run now."""
         if self.saves_adders and name not in lab.parts:
-            return adders.load_saved(lab.figures, name)
+            return adders.load_saved(lab.book, name)
         return {
             (label, settings.seed): adders.submit_training(lab, settings, title)
             for settings, (label, title) in self.list_titles(name).items()
@@ -98,31 +86,26 @@ class Experiment(Part):
             training = adders.submit_training(lab, settings, title, on_line)
             decision = adders.submit_decision(lab, training, say_training)
             submitted[settings] = {"training": training, "decision": decision}
-        if self.also_tested_at:
-            for of_adder in submitted.values():
-                of_adder["test"] = self.submit_test(lab, of_adder["training"])
+            if self.also_tested_at:
+                submitted[settings]["test"] = lab.submit(
+                    measuring.measure_accuracy,
+                    training,
+                    [self.also_tested_at],
+                    TESTED_PAIRS,
+                    title=f"{training.title}, on {self.also_tested_at} digits",
+                    seconds=2.0,
+                    say=adders.say_left_out,
+                )
         return submitted
-
-    def submit_test(self, lab, training):
-        """Have an adder tested at another length."""
-        return lab.submit(
-            measuring.measure_accuracy,
-            training,
-            [self.also_tested_at],
-            TESTED_PAIRS,
-            title=f"{training.title}, on {self.also_tested_at} digits",
-            seconds=2.0,
-            say=adders.say_left_out,
-        )
 
     def result(self, name, done):
         """The experiment, judged: see `describe`."""
         variants = []
-        for variant in self.variants:
-            settings = dataclasses.asdict(variant.settings[0])
+        for label, of_seeds in self.variants:
+            settings = asdict(of_seeds[0])
             del settings["seed"]
-            runs = [describe_run(each.seed, **done[each]) for each in variant.settings]
-            variants.append({"label": variant.label, "settings": settings, "runs": runs})
+            runs = [describe_run(each.seed, **done[each]) for each in of_seeds]
+            variants.append({"label": label, "settings": settings, "runs": runs})
         return describe(name, self.compared, variants, self.question)
 
     def files(self, name, done):
@@ -130,14 +113,53 @@ class Experiment(Part):
         if not self.saves_adders:
             return {}
         return {
-            adders.name_file(name, variant.label, each.seed): pack_adder(done[each]["training"])
-            for variant in self.variants
-            for each in variant.settings
+            adders.name_file(name, label, each.seed): pack_adder(done[each]["training"])
+            for label, of_seeds in self.variants
+            for each in of_seeds
         }
 
     def draw(self, figure, result):
-        """Curves and first steps: see `draw_experiment`."""
-        draw_experiment(figure, result)
+        """A panel of curves for each variant, loss above accuracy, and a strip of first steps.
+
+        A thin blue line or a dot is one of our seeds, a wide orange line or a bar their median; the
+        report's own run is black, and a red cross a run that broke off.
+        """
+        by_rate = result["compared"] == ["lr"]
+        variants = result["variants"]
+        if by_rate:
+            variants = sorted(variants, key=lambda variant: variant["settings"]["lr"])
+        beside = len(variants) <= 4 and not by_rate
+        names = [wrap(variant["label"], 18 if beside else 45) for variant in variants]
+        strip_width = 1.8 + 0.06 * max(map(count_columns, names)) if beside else 0
+        blocks = math.ceil(len(variants) / 5)  # rows of variants
+        columns = math.ceil(len(variants) / blocks)
+        letters = int(16 * (WIDTH - strip_width - 0.5) / columns)
+        titles = [wrap(variant["label"], letters) for variant in variants]
+        headline = result["headline"]
+        if count_columns(headline) > 100:
+            headline = ";\n".join(headline.rsplit("; ", 1))
+        headline = wrap(headline, 100)
+        figure.suptitle(headline)
+        block_height = {1: 3.03, 2: 2.53}.get(blocks, 1.93)
+        block_height += 0.13 * max(title.count("\n") for title in titles)
+        height = 0.18 * (headline.count("\n") + 1) + blocks * block_height
+        if beside:
+            figure.set_size_inches(WIDTH, height)
+            widths = (WIDTH - strip_width, strip_width)
+            panels, strip = figure.subfigures(1, 2, width_ratios=widths)
+        else:
+            seeds = max(len(variant["runs"]) for variant in variants)
+            lines = 1 + max(name.count("\n") for name in names)
+            row_height = max(0.26, 0.015 * seeds, 0.13 * lines)
+            strip_height = 2.2 if by_rate else 0.4 + row_height * len(variants)
+            figure.set_size_inches(WIDTH, height + strip_height)
+            heights = (blocks * block_height, strip_height)
+            panels, strip = figure.subfigures(2, 1, height_ratios=heights)
+        draw_panels(panels, variants, titles, columns)
+        if by_rate:
+            draw_rates(strip.subplots(), variants, result["level"])
+        else:
+            draw_rows(strip.subplots(), variants, names, result["level"])
 
     def page(self, result):
         """The report, the verdict and the claims, the report's numbers, and ours."""
@@ -173,46 +195,39 @@ def compare(
     once is one variant for each combination; none at all is one variant. The other arguments are
     fields of `Experiment`. Raises SettingsError, naming field and value, for a bad one.
     """
+    for field, of_field in values.items():
+        check_field(field, of_field, [each.name for each in fields(Experiment)])
     listed = {field: listed_values(field, of_field) for field, of_field in values.items()}
     if "seed" in listed:
         raise SettingsError(f"seed={values['seed']!r}: the seeds are compare's second argument")
-    seeds = listed_values("seeds", seeds)
-    combinations = [
-        dict(zip(listed, combination, strict=True))
-        for combination in itertools.product(*listed.values())
-    ]
-    labels = [label_values(chosen) for chosen in combinations]
+    chosen = [dict(zip(listed, each, strict=True)) for each in itertools.product(*listed.values())]
+    labels = [label_values(each) for each in chosen]
     if len(set(labels)) < len(labels):  # values that are equal in three digits
-        labels = [label_values(chosen, digits=17) for chosen in combinations]
-    variants = []
-    for label, chosen in zip(labels, combinations, strict=True):
-        of_seeds = [dataclasses.replace(settings, **chosen, seed=seed) for seed in seeds]
-        variants.append(Variant(label, tuple(of_seeds)))
-    return Experiment(
-        tuple(listed), tuple(variants), question, also_tested_at, prints_lines, saves_adders
-    )
+        labels = [label_values(each, digits=17) for each in chosen]
+    labelled = zip(labels, chosen, strict=True)
+    variants = list_variants({label: replace(settings, **each) for label, each in labelled}, seeds)
+    return Experiment(tuple(listed), variants, question, also_tested_at, prints_lines, saves_adders)
 
 
 def compare_settings(settings, seeds, question=None):
-    """An `Experiment` of settings that differ in more than one field: {label: `Settings`}.
-
-    Each is run for each of `seeds`. Raises SettingsError for a bad argument.
-    """
+    """An `Experiment` of {label: `Settings`}, each with each of `seeds`; SettingsError if not."""
     if not isinstance(settings, dict) or not settings:
         raise SettingsError(f"settings must be {{label: Settings}}, got {settings!r}")
     for label, one in settings.items():
         if not isinstance(label, str) or not isinstance(one, Settings):
             raise SettingsError(f"settings must be {{label: Settings}}, got {label!r}: {one!r}")
+    values = [asdict(each) for each in settings.values()]
+    compared = [name for name in values[0] if len({each[name] for each in values}) > 1]
+    return Experiment(tuple(compared), list_variants(settings, seeds), question)
+
+
+def list_variants(settings, seeds):
+    """A `Variant` for each of {label: `Settings`}, with each of `seeds`."""
     seeds = listed_values("seeds", seeds)
-    fields = [field.name for field in dataclasses.fields(Settings)]
-    compared = [
-        field for field in fields if len({getattr(one, field) for one in settings.values()}) > 1
-    ]
-    variants = []
-    for label, one in settings.items():
-        of_seeds = tuple(dataclasses.replace(one, seed=seed) for seed in seeds)
-        variants.append(Variant(label, of_seeds))
-    return Experiment(tuple(compared), tuple(variants), question)
+    return tuple(
+        Variant(label, tuple(replace(each, seed=seed) for seed in seeds))
+        for label, each in settings.items()
+    )
 
 
 def choose(experiments, *names):
@@ -239,16 +254,9 @@ def label_values(chosen, digits=3):
     """Settings in words: "3 layers", "GRU, 1 layer", and others by their name, "lr 0.01"."""
     words = []
     for field, value in chosen.items():
-        if field == "layers":
-            words.append("1 layer" if value == 1 else f"{value} layers")
-        elif field == "cell":
-            words.append(value)
-        elif field == "hidden":
-            words.append(f"{value} hidden units")
-        elif isinstance(value, float):
-            words.append(f"{field} {value:.{digits}g}")
-        else:
-            words.append(f"{field} {value}")
+        shown = f"{value:.{digits}g}" if isinstance(value, float) else value
+        short = {"layers": count(value, "layer"), "cell": value, "hidden": f"{value} hidden units"}
+        words.append(short.get(field, f"{field} {shown}"))
     return ", ".join(words)
 
 
@@ -259,11 +267,9 @@ def say_training(training):
     """The end of a training, as "first 100% at step 290, 0.99 at the end; "."""
     if training["error"]:
         return f"ended early: {training['error']}; "
-    accuracy = training["accuracy"]
-    first = "never 100%"
-    if 1.0 in accuracy:
-        first = f"first 100% at step {training['steps'][accuracy.index(1.0)]}"
-    return f"{first}, {accuracy[-1]:g} at the end; "
+    first = first_step(training, 1.0)
+    words = "never 100%" if first == math.inf else f"first 100% at step {first}"
+    return f"{words}, {training['accuracy'][-1]:g} at the end; "
 
 
 def pack_adder(training):
@@ -275,15 +281,9 @@ def pack_adder(training):
 
 def describe_run(seed, training, decision, test=None):
     """A trained adder, its loss at the steps of its evaluations, and the decision on it."""
-    run = {
-        "seed": seed,
-        "steps": training["steps"],
-        "loss": [training["loss"][step] for step in training["steps"]],
-        "accuracy": training["accuracy"],
-        "error": training["error"],
-        "ms_per_step": training["ms_per_step"],
-        "decision": decision,
-    }
+    loss = [training["loss"][step] for step in training["steps"]]
+    kept = {key: training[key] for key in ("steps", "accuracy", "error", "ms_per_step")}
+    run = {"seed": seed, "loss": loss, "decision": decision} | kept
     if test is not None:
         run["also_tested"] = {"digits": test["lengths"][0], "accuracy": test["accuracy"][0]}
     return run
@@ -298,16 +298,17 @@ def describe(name, compared, variants, question=None):
     report = said.REPORT.get(name, {"title": name, "level": 1.0})
     different = rules.differences(name, variants) if name in said.REPORT else []
     is_the_reports = name in said.REPORT and not different
-    described = [describe_variant(variant) for variant in variants]
-    for variant in described:
-        variant["report"] = None
-        if is_the_reports:
-            curve = report["curves"].get(rules.value_compared(report, variant))
-            if curve:
-                printed = said.CURVES[name].get("printed", {})
-                points = {f"printed_{key}": printed[key] for key in printed}
-                variant["report"] = rules.describe_curve(curve, variant["runs"]) | points
+    described = []
+    for variant in variants:
+        runs = variant["runs"]
+        kept = [{key: run[key] for key in run if key != "decision"} for run in runs]
+        first = {f"{at:.0%}": [first_step(run, at) for run in runs] for at in LEVELS}
+        of_report = find_curve(name, variant) if is_the_reports else None
+        described.append(variant | {"runs": kept, "first": first, "report": of_report})
     claims = rules.judge(name, variants)
+    no_claims = NO_CLAIMS
+    if name in said.REPORT:
+        no_claims = NO_VERDICT if different else NO_WORDS
     settings = variants[0]["settings"]
     return {
         "title": report["title"],
@@ -322,10 +323,21 @@ def describe(name, compared, variants, question=None):
         "numbers": rules.place_numbers(name, variants) if is_the_reports else [],
         "printed": rules.describe_printed(name, variants[0]["runs"]) if is_the_reports else [],
         "claims": claims,
-        "verdict": rules.tally(claims) or why_no_claims(name, different),
+        "verdict": rules.tally(claims) or no_claims,
         "differences": different,
         "decisions": list_decisions(name, variants),
     }
+
+
+def find_curve(name, variant):
+    """The report's curve of a variant beside our runs; None for a value that it did not try."""
+    report = said.REPORT[name]
+    curve = report["curves"].get(rules.value_compared(report, variant))
+    if curve is None:
+        return None
+    printed = said.CURVES[name].get("printed", {})
+    points = {f"printed_{key}": printed[key] for key in printed}
+    return rules.describe_curve(curve, variant["runs"]) | points
 
 
 def list_decisions(name, variants):
@@ -334,84 +346,41 @@ def list_decisions(name, variants):
     "adder" tells it: equal settings and seeds are one adder, in whichever experiment.
     """
     listed = []
-    for variant, run in each_run(variants):
-        settings = variant["settings"] | {"seed": run["seed"]}
-        words = [f"{key} {value}" for key, value in settings.items() if value is not None]
-        told = {
-            "group": name,
-            "variant": variant["label"],
-            "seed": run["seed"],
-            "adder": ", ".join(words),
-            "perfect": ends_correct(run),
-        }
-        listed.append(told | run["decision"])
+    for variant in variants:
+        for run in variant["runs"]:
+            settings = variant["settings"] | {"seed": run["seed"]}
+            words = [f"{key} {value}" for key, value in settings.items() if value is not None]
+            told = {
+                "group": name,
+                "variant": variant["label"],
+                "seed": run["seed"],
+                "adder": ", ".join(words),
+                "perfect": ends_correct(run),
+            }
+            listed.append(told | run["decision"])
     return listed
 
 
-def each_run(variants):
-    """(variant, run) for each run."""
-    return [(variant, run) for variant in variants for run in variant["runs"]]
-
-
-def why_no_claims(name, different):
-    """Why an experiment has no claims."""
-    if name not in said.REPORT:
-        return NO_CLAIMS
-    return NO_VERDICT if different else NO_WORDS
-
-
-def describe_variant(variant):
-    """A variant with the first steps of its runs at each of LEVELS, and without the decisions."""
-    runs = variant["runs"]
-    first = {f"{at:.0%}": [first_step(run, at) for run in runs] for at in LEVELS}
-    kept = [{key: run[key] for key in run if key != "decision"} for run in runs]
-    return variant | {"runs": kept, "first": first}
-
-
-# --- The title of the picture: the finding, with its numbers.
-
-
 def write_headline(variants, level):
-    """The finding, with its numbers: the title of the picture of described `variants`."""
+    """The finding on described `variants`, with its numbers: the title of their picture."""
+    at = f"{level:.0%}"
+    medians = [statistics.median(variant["first"][at]) for variant in variants]
+    reports = [variant["report"]["first"][at] for variant in variants if variant["report"]]
+    of_report = ", ".join(map(said.say_step, reports))
     if len(variants) == 1:
-        return headline_of_one(variants[0], level)
-    return headline_of_several(variants, level)
-
-
-def median_first(variant, level):
-    """The median over a variant's runs of the first step at `level`; infinity for never."""
-    return statistics.median(first_step(run, level) for run in variant["runs"])
-
-
-def headline_of_one(variant, level):
-    """How many seeds reach `level`, and when."""
-    steps = [first_step(run, level) for run in variant["runs"]]
-    reached = sum(step < math.inf for step in steps)
-    headline = f"{level} is reached by {reached} of {count(len(steps), 'seed')}"
-    if reached:
-        headline += f", median step {said.say_step(statistics.median(steps))}"
-        headline += f" ({said.say_step(min(steps))} to {said.say_step(max(steps))})"
-    if variant["report"]:
-        headline += f"; by the report's at step {said.say_step(report_step(variant, level))}"
-    return headline
-
-
-def headline_of_several(variants, level):
-    """Which variant is first at `level` for most seeds, and the median step of each."""
+        steps = variants[0]["first"][at]
+        reached = sum(step < math.inf for step in steps)
+        headline = f"{level} is reached by {reached} of {count(len(steps), 'seed')}"
+        if reached:
+            headline += f", median step {said.say_step(medians[0])}"
+            headline += f" ({said.say_step(min(steps))} to {said.say_step(max(steps))})"
+        return f"{headline}; by the report's at step {of_report}" if reports else headline
     headline = say_who_is_first(variants, level)
-    medians = [median_first(variant, level) for variant in variants]
     if len(variants) > MOST_IN_HEADLINE:
-        never = medians.count(math.inf)
-        least = said.say_step(min(medians))
-        return (
-            f"{headline}; the least median step is {least}, "
-            f"{never} of {len(variants)} medians are never"
-        )
+        headline += f"; the least median step is {said.say_step(min(medians))}"
+        return f"{headline}, {medians.count(math.inf)} of {len(medians)} medians are never"
     headline += f"; median steps {', '.join(map(said.say_step, medians))}"
-    if all(variant["report"] for variant in variants):
-        steps = [said.say_step(report_step(variant, level)) for variant in variants]
-        headline += f"; the report's {', '.join(steps)}"
-    return headline
+    return f"{headline}; the report's {of_report}" if len(reports) == len(variants) else headline
 
 
 def say_who_is_first(variants, level):
@@ -433,57 +402,7 @@ def say_who_is_first(variants, level):
     return f"{' and '.join(best)} {are}{each} first at {level} for {most} of {seeds}"
 
 
-def report_step(variant, level):
-    """The first step at `level` of the report's curve of a described variant."""
-    return variant["report"]["first"][f"{level:.0%}"]
-
-
 # --- The picture.
-
-
-def draw_experiment(figure, experiment):
-    """A panel of curves for each variant, loss above accuracy, and a strip of their first steps.
-
-    A thin blue line or a dot is one of our seeds, a wide orange line or a bar their median; the
-    report's own run is black, and a red cross a run that broke off.
-    """
-    by_rate = experiment["compared"] == ["lr"]
-    variants = list(experiment["variants"])
-    if by_rate:
-        variants.sort(key=lambda variant: variant["settings"]["lr"])
-    beside = len(variants) <= 4 and not by_rate
-    names = [wrap(variant["label"], 18 if beside else 45) for variant in variants]
-    blocks = math.ceil(len(variants) / 5)  # rows of variants
-    columns = math.ceil(len(variants) / blocks)
-    strip_width = 1.8 + 0.06 * max(count_columns(name) for name in names) if beside else 0
-    letters = int(16 * (WIDTH - strip_width - 0.5) / columns)
-    titles = [wrap(variant["label"], letters) for variant in variants]
-    headline = experiment["headline"]
-    if count_columns(headline) > 100:
-        headline = ";\n".join(headline.rsplit("; ", 1))
-    headline = wrap(headline, 100)
-    panels_height = {1: 2.9, 2: 2.4}.get(blocks, 1.8) + 0.13 * max(map(count_lines, titles))
-    height = 0.18 * count_lines(headline) + blocks * panels_height
-    figure.suptitle(headline)
-    if beside:
-        figure.set_size_inches(WIDTH, height)
-        widths = (WIDTH - strip_width, strip_width)
-        panels, strip = figure.subfigures(1, 2, width_ratios=widths)
-    else:
-        seeds = max(len(variant["runs"]) for variant in variants)
-        row_height = max(0.26, 0.015 * seeds, 0.13 * max(map(count_lines, names)))
-        strip_height = 2.2 if by_rate else 0.4 + row_height * len(variants)
-        figure.set_size_inches(WIDTH, height + strip_height)
-        heights = (blocks * panels_height, strip_height)
-        panels, strip = figure.subfigures(2, 1, height_ratios=heights)
-    draw_panels(panels, variants, titles, columns)
-    if by_rate:
-        draw_rates(strip.subplots(), variants, experiment["level"])
-    else:
-        draw_rows(strip.subplots(), variants, names, experiment["level"])
-
-
-# --- Curves.
 
 
 def draw_panels(figure, variants, titles, columns):
@@ -495,59 +414,55 @@ def draw_panels(figure, variants, titles, columns):
         block, column = divmod(place, columns)
         losses.append(figure.add_subplot(grid[2 * block, column], title=title, yscale="log"))
         accuracies.append(figure.add_subplot(grid[2 * block + 1, column]))
-        draw_curves(losses[-1], variant, "loss")
-        draw_curves(accuracies[-1], variant, "accuracy")
-        if column == 0:
-            losses[-1].set_ylabel("loss")
-            accuracies[-1].set_ylabel("accuracy")
+        for axes, curve in ((losses[-1], "loss"), (accuracies[-1], "accuracy")):
+            draw_curves(axes, variant, curve)
+            axes.tick_params(labelleft=column == 0, labelbottom=curve == "accuracy")
+            if column == 0:
+                axes.set_ylabel(curve)
         if place + columns >= len(variants):
             accuracies[-1].set_xlabel("training step")
     # Shared axes would have the same limits; with many of them matplotlib takes minutes.
     last_steps = [axes.dataLim.x1 for axes in losses + accuracies]
     last_step = max([1, *filter(np.isfinite, last_steps)])
     drawn = [axes.get_ylim() for axes in losses if np.isfinite(axes.dataLim.y1)] or [(1, 10)]
-    limits = (min(low for low, _ in drawn), max(high for _, high in drawn))
+    for axes in losses:
+        axes.set_ylim(min(low for low, _ in drawn), max(high for _, high in drawn))
+        label_log_axis(axes.yaxis)
+    for axes in accuracies:
+        axes.set_ylim(-0.04, 1.04)
+        axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    # The last number of a narrow panel would meet the first one of the next.
+    ticks = {"nbins": 2, "prune": "upper"} if columns > 1 else {"nbins": 5}
     key = {}
-    for place, axes in enumerate(losses + accuracies):
-        is_loss = place < len(losses)
-        axes.set(xlim=(0, last_step), ylim=limits if is_loss else (-0.04, 1.04))
-        axes.tick_params(labelleft=place % len(losses) % columns == 0, labelbottom=not is_loss)
-        # The last number of a narrow panel would meet the first one of the next.
-        bins, prune = (2, "upper") if columns > 1 else (5, None)
-        locator = MaxNLocator(bins, integer=True, steps=[1, 2, 2.5, 5, 10], prune=prune)
-        axes.xaxis.set_major_locator(locator)
-        if is_loss:
-            label_log_axis(axes.yaxis)
-        else:
-            axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-        handles, labels = axes.get_legend_handles_labels()
-        key |= dict(zip(labels, handles, strict=True))
+    for axes in losses + accuracies:
+        axes.set_xlim(0, last_step)
+        axes.locator_params(axis="x", integer=True, **ticks)
+        key |= {line.get_label(): line for line in axes.get_legend_handles_labels()[0]}
     style = {"loc": "outside upper center", "ncols": len(key), "borderaxespad": 0}
     figure.legend(key.values(), key.keys(), **style)
 
 
 def draw_curves(axes, variant, curve):
     """One panel: `curve` of each run, their median, and the report's."""
-    count = len(variant["runs"])
-    style = {"color": BLUE, "alpha": 0.6}
-    style |= {"linewidth": 0.6, "label": f"{count} seeds"} if count > 1 else {"label": "our seed"}
+    seeds = len(variant["runs"])
+    style = {"linewidth": 0.6, "label": f"{seeds} seeds"} if seeds > 1 else {"label": "our seed"}
     for run in variant["runs"]:
         values = np.array(run[curve], dtype=float)  # None becomes NaN
-        axes.plot(run["steps"], values, **style)
-        known = np.flatnonzero(np.isfinite(values))
-        if run["error"] and len(known):
-            last = known[-1]
+        axes.plot(run["steps"], values, color=BLUE, alpha=0.6, **style)
+        if run["error"] and np.isfinite(values).any():
+            last = np.flatnonzero(np.isfinite(values))[-1]
             axes.plot(run["steps"][last], values[last], zorder=3, label="broke off", **CROSS)
-    if count > 1:
-        median = np.array(median_curve(variant["runs"], curve)).reshape(-1, 2)
+    if seeds > 1:
+        median = np.reshape(median_curve(variant["runs"], curve), (-1, 2))
         axes.plot(*median.T, color=MEDIAN, linewidth=1.6, label="median")
     if variant["report"] is None:
         return
     style = {"marker": "o", "markersize": 1.2, "markeredgewidth": 0, "label": "the report"}
     axes.plot(*break_line(variant["report"][curve]).T, color="black", linewidth=1, **style)
-    printed = np.array(variant["report"].get(f"printed_{curve}", [])).reshape(-1, 2)
-    if len(printed):
-        axes.plot(*printed.T, label="printed in the report", **DIAMOND | {"markersize": 3})
+    printed = variant["report"].get(f"printed_{curve}")
+    if printed:
+        style = DIAMOND | {"markersize": 3}
+        axes.plot(*np.transpose(printed), label="printed in the report", **style)
 
 
 def break_line(points):
@@ -565,28 +480,20 @@ def median_curve(runs, curve):
     for place, step in enumerate(max((run["steps"] for run in runs), key=len)):
         if any(len(run["steps"]) <= place and not run["error"] for run in runs):
             break
-        values = [run[curve][place] for run in runs if len(run["steps"]) > place]
-        values = [value for value in values if value is not None]
+        values = known(run[curve][place] for run in runs if len(run["steps"]) > place)
         if values:
             points.append([step, statistics.median(values)])
     return points
 
 
-# --- The strip of first steps.
-
-
 def draw_rows(axes, variants, names, level):
     """The first steps at `level` in a row for each variant, the seeds from top to bottom."""
-    never = scale_steps(axes.xaxis, variants, level)
-    for row, variant in enumerate(variants):
-        steps = place_steps(first_steps(variant, level), never)
-        broke = np.array([bool(run["error"]) for run in variant["runs"]])
-        reports = place_steps(report_steps(variant, level), never)
+    marks = place_first_steps(axes.xaxis, variants, level)
+    for row, (steps, broke, median, reports) in enumerate(marks):
         places = spread_evenly(len(steps) + len(reports))
         # The report's diamond has the place in the middle.
         seeds = row + np.delete(places, [len(places) // 2] * len(reports))
         if len(steps) > 1:
-            median = median_step(variant, level, never)
             axes.plot([median, median], [row - 0.42, row + 0.42], color=MEDIAN, linewidth=2.5)
         axes.plot(steps[~broke], seeds[~broke], linestyle="none", markersize=4.5, **DOT)
         axes.plot(steps[broke], seeds[broke], **CROSS)
@@ -600,45 +507,55 @@ def draw_rows(axes, variants, names, level):
 
 
 def draw_rates(axes, variants, level):
-    """The first steps at `level`, upward, against the learning rate, on a log axis.
-
-    Equal steps of some seeds are one dot, as large as they are many.
-    """
-    never = scale_steps(axes.yaxis, variants, level)
+    """First steps at `level` against the learning rate; equal ones are one dot, larger for more."""
     rates = [variant["settings"]["lr"] for variant in variants]
-    if any(len(variant["runs"]) > 1 for variant in variants):
-        medians = [median_step(variant, level, never) for variant in variants]
+    marks = place_first_steps(axes.yaxis, variants, level)
+    if any(len(steps) > 1 for steps, *_ in marks):
         style = {"marker": "_", "markersize": 16, "markeredgewidth": 2.5, "linewidth": 0.8}
-        axes.plot(rates, medians, color=MEDIAN, **style)
-    reports = []
-    for variant in variants:
-        steps = place_steps(report_steps(variant, level), never)
-        reports += [(variant["settings"]["lr"], step) for step in steps]
-    style = DIAMOND | {"markersize": 3, "linestyle": "-", "linewidth": 0.8, "zorder": 3}
-    axes.plot(*np.reshape(reports, (-1, 2)).T, **style)
-    for variant, rate in zip(variants, rates, strict=True):
-        steps = place_steps(first_steps(variant, level), never)
-        broke = np.array([bool(run["error"]) for run in variant["runs"]])
+        axes.plot(rates, [median for _, _, median, _ in marks], color=MEDIAN, **style)
+    seen = []
+    for rate, (steps, broke, _, reports) in zip(rates, marks, strict=True):
+        seen += [(rate, step) for step in reports]
         for step, seeds in collections.Counter(steps[~broke]).items():
             size = max(4, 14 * math.sqrt(seeds / len(steps)))
             axes.plot(rate, step, markersize=size, alpha=0.75, zorder=2.5, **DOT)
         axes.plot([rate] * sum(broke), steps[broke], zorder=3, **CROSS)
+    style = DIAMOND | {"markersize": 3, "linestyle": "-", "linewidth": 0.8, "zorder": 3}
+    axes.plot(*np.reshape(seen, (-1, 2)).T, **style)
     axes.set(xscale="log", xmargin=0.07, xlabel="learning rate (a larger dot: more seeds)")
     axes.set_ylabel(f"first step at accuracy {float(level)}")
     label_log_axis(axes.xaxis)
 
 
-def scale_steps(axis, variants, level):
-    """Limits and ticks of `axis`; returns the place of "never", shaded, beyond all steps.
+def place_first_steps(axis, variants, level):
+    """The first steps at `level` on `axis`, which is scaled to them.
 
-    Steps that are nearly equal are to look so.
+    Returns for each variant (our steps, which of these runs broke off, the median, the report's
+    step or none).
     """
-    steps = []
+    at = f"{level:.0%}"
+    ours = []
+    reports = []
     for variant in variants:
-        steps += [*first_steps(variant, level), *report_steps(variant, level)]
-    known = [step for step in steps if step is not None] or [0]
-    middle = (min(known) + max(known)) / 2
-    half = max((max(known) - min(known)) / 2, 0.2 * middle, 1)
+        report = variant["report"]
+        is_seen = report and at not in report["not_seen"]
+        ours.append(to_array(variant["first"][at]))
+        reports.append(to_array([report["first"][at]] if is_seen else []))
+    never = scale_steps(axis, np.concatenate(ours + reports))
+    marks = []
+    for variant, steps, of_report in zip(variants, ours, reports, strict=True):
+        broke = np.array([bool(run["error"]) for run in variant["runs"]])
+        median = min(np.median(steps), never)
+        marks.append((np.minimum(steps, never), broke, median, np.minimum(of_report, never)))
+    return marks
+
+
+def scale_steps(axis, steps):
+    """Scale `axis` so that nearly equal steps look so; returns the place of "never", beyond all."""
+    is_seen = np.isfinite(steps)
+    seen = steps[is_seen] if is_seen.any() else np.zeros(1)
+    middle = (seen.min() + seen.max()) / 2
+    half = max(np.ptp(seen) / 2, 0.2 * middle, 1)
     low = max(0, middle - half)
     high = middle + half
     margin = 0.06 * (high - low)
@@ -646,39 +563,19 @@ def scale_steps(axis, variants, level):
     labels = {tick: f"{tick:g}" for tick in ticks if low <= tick <= high}
     never = high + 5 * margin
     end = high + margin
-    across = axis.axis_name == "x"
-    if None in steps:
+    if not is_seen.all():
         labels[never] = "never"
-        shade = axis.axes.axvspan if across else axis.axes.axhspan
-        shade(never - 2.5 * margin, never + 2.5 * margin, color="0.93", linewidth=0, zorder=0)
         end = never + 2.5 * margin
+        shade = axis.axes.axvspan if axis.axis_name == "x" else axis.axes.axhspan
+        shade(never - 2.5 * margin, end, color="0.93", linewidth=0, zorder=0)
     axis.set_ticks(list(labels), labels.values())
-    limit = axis.axes.set_xlim if across else axis.axes.set_ylim
-    limit(low - margin, end)
+    axis.axes.set(**{f"{axis.axis_name}lim": (low - margin, end)})
     return never
 
 
-def first_steps(variant, level):
-    """The first steps of a variant at `level`, one a run."""
-    return variant["first"][f"{level:.0%}"]
-
-
-def report_steps(variant, level):
-    """The report's own first step at `level`, in a list; [] where it has none or it is not seen."""
-    report = variant["report"]
-    name = f"{level:.0%}"
-    return [report["first"][name]] if report and name not in report["not_seen"] else []
-
-
-def place_steps(steps, never):
-    """An array of `steps`, those that are None at `never`."""
-    return np.array([never if step is None else step for step in steps], dtype=float)
-
-
-def median_step(variant, level, never):
-    """The median first step of a variant, `never` where half of its seeds or more have none."""
-    steps = [math.inf if step is None else step for step in first_steps(variant, level)]
-    return min(statistics.median(steps), never)
+def to_array(steps):
+    """First steps as an array, infinity for those that are None: never."""
+    return np.array([math.inf if step is None else step for step in steps], dtype=float)
 
 
 # --- The section of the page.
@@ -686,12 +583,11 @@ def median_step(variant, level, never):
 
 def say_report(result):
     """The report's own curves in words, and a remark."""
-    says = result["says"]
-    section = f", section {result['section']}" if result["section"] else ""
-    return join(
-        f"**The report shows{escape(section)}:** {escape(says)}." if says is not None else "",
-        escape(result["remark"]) if result["remark"] else "",
-    )
+    shows = ""
+    if result["says"] is not None:
+        section = f", section {result['section']}" if result["section"] else ""
+        shows = f"**The report shows{escape(section)}:** {escape(result['says'])}."
+    return join(shows, escape(result["remark"] or ""))
 
 
 def say_verdict(result):
@@ -716,16 +612,12 @@ def list_numbers(numbers):
 
 def list_printed(lines):
     """A table of the lines that the report printed, and ours."""
-    rows = [
-        [
-            line["step"],
-            "" if line["loss"] is None else spread([line["loss"]]),
-            spread(known(line["our_loss"])),
-            "" if line["accuracy"] is None else line["accuracy"],
-            spread(known(line["our_accuracy"])),
-        ]
-        for line in lines
-    ]
+    rows = []
+    for line in lines:
+        loss = "" if line["loss"] is None else spread([line["loss"]])
+        accuracy = "" if line["accuracy"] is None else line["accuracy"]
+        ours = [spread(known(line[key])) for key in ("our_loss", "our_accuracy")]
+        rows.append([line["step"], loss, ours[0], accuracy, ours[1]])
     header = ["step", "its loss", "our loss", "its accuracy", "our accuracy"]
     return join("The lines that it printed, and ours:", table(header, rows)) if rows else ""
 
@@ -734,61 +626,40 @@ def say_shares(variants):
     """The share of the points of the report's curves within our range."""
     words = []
     for variant in variants:
-        if not variant["report"]:
-            continue
-        shares = variant["report"]["share"].items()
+        shares = variant["report"]["share"].items() if variant["report"] else []
         listed = [f"{curve} {share:.0%}" for curve, share in shares if share is not None]
         if listed:
-            words.append(" ".join(filter(None, [escape(variant["label"]), ", ".join(listed)])))
+            words.append(f"{escape(variant['label'])} {', '.join(listed)}".strip())
     begin = "Of the points of its curves, within our seeds' range at that step:"
     return f"{begin} {'; '.join(words)}." if words else ""
 
 
 def list_measured(variants, decided):
     """A table of our runs and of the decisions on their adders, a row for each variant."""
-    levels = [f"{level} correct first at step" for level in variants[0]["first"]]
-    header = [
-        "",
-        *levels,
-        "last loss",
-        "last accuracy",
-        "last evaluated at step",
-        "ms a step",
-        "shortest counterexample",
-    ]
+    header = ["", *(f"{level} correct first at step" for level in variants[0]["first"])]
+    header += ["last loss", "last accuracy", "last evaluated at step", "ms a step"]
     rows = []
     for variant in variants:
         runs = variant["runs"]
-        last = {
-            key: known([run[key][-1] for run in runs if run[key]])
-            for key in ("loss", "accuracy", "steps")
-        }
-        rows.append(
-            [
-                escape(variant["label"]) or "all seeds",
-                *map(spread, variant["first"].values()),
-                *map(spread, last.values()),
-                spread([run["ms_per_step"] for run in runs]),
-                escape(find_shortest(decided, variant["label"])),
-            ]
-        )
-    return table(header, rows)
-
-
-def find_shortest(decided, label):
-    """The shortest counterexample of the adders of a variant, in words."""
-    wrong = [adder for adder in decided if adder["variant"] == label and adder["digits"]]
-    shortest = min(wrong, key=lambda adder: adder["digits"], default={"words": "none"})
-    return shortest["words"]
+        measured = list(variant["first"].values())
+        for key in ("loss", "accuracy", "steps"):
+            measured.append(known(run[key][-1] for run in runs if run[key]))
+        measured.append([run["ms_per_step"] for run in runs])
+        wrong = [each for each in decided if each["variant"] == variant["label"] and each["digits"]]
+        shortest = min(wrong, key=lambda each: each["digits"], default={"words": "none"})
+        label = escape(variant["label"]) or "all seeds"
+        rows.append([label, *map(spread, measured), escape(shortest["words"])])
+    return table([*header, "shortest counterexample"], rows)
 
 
 def list_ends(result):
     """A line for each run that broke off, and for each adder that is undecided."""
     lines = []
-    for variant, run in each_run(result["variants"]):
-        if run["error"]:
-            whose = say_whose(variant["label"], run["seed"])
-            lines.append(f"- Ended early, {escape(whose)}: {escape(run['error'])}.")
+    for variant in result["variants"]:
+        for run in variant["runs"]:
+            if run["error"]:
+                whose = say_whose(variant["label"], run["seed"])
+                lines.append(f"- Ended early, {escape(whose)}: {escape(run['error'])}.")
     for adder in result["decisions"]:
         if adder["reason"]:
             whose = say_whose(adder["variant"], adder["seed"])
@@ -798,7 +669,7 @@ def list_ends(result):
 
 def say_whose(label, seed):
     """A run by its variant and seed."""
-    return ", ".join(filter(None, [label, f"seed {seed}"]))
+    return f"{label}, seed {seed}" if label else f"seed {seed}"
 
 
 def say_settings(result):

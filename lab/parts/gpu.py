@@ -34,25 +34,22 @@ class Gpu(Part):
 
     def submit(self, lab, name):
         """Submit the times, the longest first: {"kinds", "times": {device: {digits: run}}}."""
-        devices = dict.fromkeys(["cpu", self.device])
-        return {
-            "kinds": {device: lab.machine(device)["device"] for device in devices},
-            "times": {
-                device: {
-                    digits: lab.submit(
-                        time_step,
-                        digits,
-                        device,
-                        title=f"{name}, {digits} digits on {device}",
-                        seconds=1.8e-3 * digits,
-                        device=device,
-                        say=say_times,
-                    )
-                    for digits in sorted(self.lengths, reverse=True)
-                }
-                for device in devices
-            },
-        }
+        kinds = {}
+        times = {}
+        for device in dict.fromkeys(["cpu", self.device]):
+            kinds[device] = lab.machine(device)["device"]
+            times[device] = {}
+            for digits in sorted(self.lengths, reverse=True):
+                times[device][digits] = lab.submit(
+                    time_step,
+                    digits,
+                    device,
+                    title=f"{name}, {digits} digits on {device}",
+                    seconds=1.8e-3 * digits,
+                    device=device,
+                    say=say_times,
+                )
+        return {"kinds": kinds, "times": times}
 
     def result(self, name, done):
         """The times and the report's claims on them, judged: see `describe`."""
@@ -68,31 +65,28 @@ class Gpu(Part):
         axes = figure.subplots()
         last = []
         for device, colour in zip(result["devices"], COLOURS, strict=False):
-            digits = [length for length, _ in device["ms"]]
-            medians = [np.median(ms) for _, ms in device["ms"]]
-            axes.plot(digits, medians, "o-", color=colour, label=f"here, {device['kind']}")
-            last.append(f"{medians[-1]:.0f} ms on {device['device']}")
-        original = np.array(result["original_ms"])
-        axes.plot(*original.T, "D--", color="grey", label="the original code, another CPU")
-        figure.suptitle(
-            f"A training step at {digits[-1]} digits, batch size 100: {', '.join(last)}"
-        )
-        axes.set(
-            xscale="log", xlabel="digits of each number", yscale="log", ylabel="ms a training step"
-        )
-        for axis in (axes.xaxis, axes.yaxis):
-            label_log_axis(axis)
+            medians = {digits: statistics.median(ms) for digits, ms in device["ms"]}
+            label = f"here, {device['kind']}"
+            axes.plot(list(medians), list(medians.values()), "o-", color=colour, label=label)
+            longest = max(medians)
+            last.append(f"{medians[longest]:.0f} ms on {device['device']}")
+        style = {"color": "grey", "label": "the original code, another CPU"}
+        axes.plot(*np.transpose(result["original_ms"]), "D--", **style)
+        figure.suptitle(f"A training step at {longest} digits, batch size 100: {', '.join(last)}")
+        axes.set(xscale="log", xlabel="digits of each number")
+        axes.set(yscale="log", ylabel="ms a training step")
+        label_log_axis(axes.xaxis)
+        label_log_axis(axes.yaxis)
         axes.legend()
 
     def page(self, result):
         """The claims, and a row for each length."""
-        original = dict(result["original_ms"])
-        kinds = [escape(device["kind"]) for device in result["devices"]]
         header = [
             "digits",
-            *kinds,
+            *(escape(device["kind"]) for device in result["devices"]),
             "the original code, measured once on another machine, evaluations included",
         ]
+        original = dict(result["original_ms"])
         columns = [dict(device["ms"]) for device in result["devices"]]
         rows = [
             [digits, *(spread(column[digits]) for column in columns), original.get(digits, "")]
@@ -119,12 +113,8 @@ def describe(ms, kinds):
         {"device": device, "kind": kind, "ms": list(ms[device].items())}
         for device, kind in kinds.items()
     ]
-    claims = [
-        judge(claim, ms["cpu"], ms[device])
-        for device in kinds
-        if device != "cpu"
-        for claim in GPU["claims"]
-    ]
+    others = [device for device in kinds if device != "cpu"]
+    claims = [judge(claim, ms["cpu"], ms[device]) for device in others for claim in GPU["claims"]]
     return GPU | {"claims": claims, "verdict": rules.tally(claims) or NO_GPU, "devices": devices}
 
 
@@ -138,4 +128,5 @@ def judge(claim, on_cpu, on_gpu):
     answers = [min(at_each_length) >= claim["at_least"] for at_each_length in each_time]
     medians = ", ".join(f"{statistics.median(times):.3g}" for times in speedups.values())
     note = f"{medians} times as fast at {rules.in_words(speedups)} digits"
-    return rules.judge_claim(claim, answers, note)
+    reading = {"asked": claim["asked"], "answers": answers, "note": ""}
+    return rules.judge_claim(claim, [reading], note)

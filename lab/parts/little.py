@@ -1,5 +1,6 @@
 """How little training does an adder need?"""
 
+import itertools
 import statistics
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from lab.book import Part
 from lab.report.said import GPU, REPORT
 from lab.settings import Settings, check_numbers
 from lab.style import BLUE, WIDTH, add_legend, label_log_axis
-from lab.words import join
+from lab.words import count, join
 
 GOOD = 0.995  # accuracy from which a length counts as added
 PAIRS = 100  # random pairs of each length
@@ -32,56 +33,47 @@ class Little(Part):
         check_numbers("digits", self.digits, 1)
         check_numbers("tested_at", self.tested_at, 1)
         check_numbers("seeds", self.seeds, 0)
-        self.list_settings()
+        for cell, digits, seed in itertools.product(self.cells, self.digits, self.seeds):
+            self.choose_settings(cell, digits, seed)
 
     @property
     def devices(self):
         """The device that it trains on."""
         return {self.settings.device}
 
-    def list_settings(self):
-        """{cell: {digits: [settings, one a seed]}}."""
-        return {
+    def choose_settings(self, cell, digits, seed):
+        """How one adder is trained."""
+        return replace(self.settings, cell=cell, digitlen=digits, seed=seed)
+
+    def submit(self, lab, name):
+        """Have each adder trained, tested and decided: {"beside", "cells"}."""
+        beside = {
+            label: list(experiment.submit_trainings(lab, label).values())
+            for label, experiment in self.beside.items()
+        }
+        cells = {
             cell: {
-                digits: [
-                    replace(self.settings, cell=cell, digitlen=digits, seed=seed)
-                    for seed in self.seeds
-                ]
+                digits: [self.submit_adder(lab, name, cell, digits, seed) for seed in self.seeds]
                 for digits in self.digits
             }
             for cell in self.cells
         }
+        return {"beside": beside, "cells": cells}
 
-    def submit(self, lab, name):
-        """Have each adder trained, tested and decided: {"beside", "cells"}."""
-        return {
-            "beside": {
-                label: list(experiment.submit_trainings(lab, label).values())
-                for label, experiment in self.beside.items()
-            },
-            "cells": {
-                cell: {
-                    digits: [self.submit_adder(lab, name, settings) for settings in of_digits]
-                    for digits, of_digits in of_cell.items()
-                }
-                for cell, of_cell in self.list_settings().items()
-            },
-        }
-
-    def submit_adder(self, lab, name, settings):
+    def submit_adder(self, lab, name, cell, digits, seed):
         """Submit one adder: {"training", "test", "decision"}."""
-        words = [name, settings.cell, f"{settings.digitlen} digits", f"seed {settings.seed}"]
-        training = adders.submit_training(lab, settings, ", ".join(words))
+        title = f"{name}, {cell}, {digits} digits, seed {seed}"
+        training = adders.submit_training(lab, self.choose_settings(cell, digits, seed), title)
         test = lab.submit(
             measuring.measure_accuracy,
             training,
             self.tested_at,
             PAIRS,
-            title=training.title,
+            title=title,
             seconds=1.0,
             say=adders.say_left_out,
         )
-        decision = lab.submit(deciding.decide_adder, training, title=training.title, seconds=0.3)
+        decision = lab.submit(deciding.decide_adder, training, title=title, seconds=0.3)
         return {"training": training, "test": test, "decision": decision}
 
     def result(self, name, done):
@@ -92,43 +84,46 @@ class Little(Part):
         """
         cells = []
         decided = []
-        for cell, of_digits in done["cells"].items():
-            trained = [describe_trained(digits, runs) for digits, runs in of_digits.items()]
-            trained.sort(key=lambda of_length: of_length["digits"])
+        for cell, of_cell in done["cells"].items():
+            trained = [describe_trained(digits, of_cell[digits]) for digits in sorted(of_cell)]
             cells.append({"cell": cell, "trained": trained, "enough": enough_digits(trained)})
-            for digits, runs in of_digits.items():
+            for digits, runs in of_cell.items():
                 for seed, run in zip(self.seeds, runs, strict=True):
-                    decided.append(describe_adder(cell, digits, seed, run["decision"]))
+                    told = {
+                        "group": f"{cell}, trained on short numbers",
+                        "variant": f"{digits} digits",
+                        "seed": seed,
+                        "adder": f"trained on short numbers, {cell}, {digits} digits, seed {seed}",
+                        "perfect": None,
+                    }
+                    decided.append(told | run["decision"])
+        others = []
+        for label, trainings in done["beside"].items():
+            others += self.list_seconds(label, trainings)
         return {
             "title": "Training on short numbers",
             "tested_at": list(self.tested_at),
             "pairs": PAIRS,
             "good": GOOD,
             "cells": cells,
-            "others": [
-                other
-                for label, trainings in done["beside"].items()
-                for other in self.describe_other(label, trainings)
-            ],
+            "others": others,
             "decisions": decided,
         }
 
-    def describe_other(self, label, trainings):
+    def list_seconds(self, label, trainings):
         """The seconds of a training on long numbers: by the report's code, and ours."""
         settings = self.beside[label].variants[0].settings[0]
-        others = []
         ms_per_step = dict(GPU["original_ms"]).get(settings.digitlen)
+        seconds = {}
         if label in REPORT and ms_per_step is not None:
-            seconds = 1e-3 * ms_per_step * REPORT[label]["settings"]["steps"]
-            others.append({"name": "the report's code", "seconds": seconds})
+            seconds["the report's code"] = 1e-3 * ms_per_step * REPORT[label]["settings"]["steps"]
         if trainings:
-            seconds = [
+            seconds[f"ours, batch size {settings.batch_size}"] = statistics.median(
                 1e-3 * training["ms_per_step"] * (training["steps"][-1] + 1)
                 for training in trainings
-            ]
-            name = f"ours, batch size {settings.batch_size}"
-            others.append({"name": name, "seconds": statistics.median(seconds)})
-        return [other | {"digits": settings.digitlen} for other in others]
+            )
+        digits = settings.digitlen
+        return [{"name": name, "seconds": seconds[name], "digits": digits} for name in seconds]
 
     def draw(self, figure, result):
         """The accuracy for each cell, digits trained on against digits tested, and the seconds."""
@@ -155,18 +150,6 @@ class Little(Part):
             "training. These accuracies are of random pairs. The adders are decided, too: "
             f"{', '.join(wrong)}.",
         )
-
-
-def describe_adder(cell, digits, seed, decision):
-    """An adder and the decision on it, as `lab.parts.decided` asks each part for."""
-    told = {
-        "group": f"{cell}, trained on short numbers",
-        "variant": f"{digits} digits",
-        "seed": seed,
-        "adder": f"trained on short numbers, {cell}, {digits} digits, seed {seed}",
-        "perfect": None,
-    }
-    return told | decision
 
 
 def describe_trained(digits, runs):
@@ -201,10 +184,10 @@ def say_enough(cell, result):
     """The lengths that are enough to train a cell on."""
     if cell["enough"] is None:
         return f"{cell['cell']}: no length trained on is enough for every length tested."
-    enough = [of["digits"] for of in cell["trained"] if of["digits"] >= cell["enough"]]
+    enough = [str(of["digits"]) for of in cell["trained"] if of["digits"] >= cell["enough"]]
     return (
-        f"{cell['cell']}: trained on numbers of at most {', '.join(map(str, enough))} digits, it "
-        f"gets {result['good']:.1%} or more of {result['pairs']} random pairs right at each of "
+        f"{cell['cell']}: trained on numbers of at most {', '.join(enough)} digits, it gets "
+        f"{result['good']:.1%} or more of {result['pairs']} random pairs right at each of "
         f"{', '.join(map(str, result['tested_at']))} digits, on average."
     )
 
@@ -225,19 +208,16 @@ def draw_accuracies(axes, cell, lengths):
     trained = cell["trained"]
     means = np.array([of_digits["mean"] for of_digits in trained])
     axes.imshow(means, cmap="Blues", vmin=0, vmax=1.2, aspect="auto")
-    for y, of_digits in enumerate(trained):
-        ranges = zip(of_digits["mean"], of_digits["least"], of_digits["greatest"], strict=True)
-        for x, (mean, least, greatest) in enumerate(ranges):
-            colour = "white" if mean > 0.6 else "black"
-            lift = 0.0
-            if f"{least:.2f}" != f"{greatest:.2f}":
-                lift = 0.2
-                words = f"{least:.2f}–{greatest:.2f}"
-                style = {"ha": "center", "va": "center", "color": colour, "fontsize": 7}
-                axes.text(x, y + 0.24, words, **style)
-            axes.text(x, y - lift, f"{mean:.2f}", ha="center", va="center", color=colour)
+    for y, x in np.ndindex(means.shape):
+        mean, least, greatest = (trained[y][key][x] for key in ("mean", "least", "greatest"))
+        style = {"ha": "center", "va": "center", "color": "white" if mean > 0.6 else "black"}
+        lift = 0.0
+        if f"{least:.2f}" != f"{greatest:.2f}":
+            lift = 0.2
+            axes.text(x, y + 0.24, f"{least:.2f}–{greatest:.2f}", fontsize=7, **style)
+        axes.text(x, y - lift, f"{mean:.2f}", **style)
     seeds = max(of_digits["seeds"] for of_digits in trained)
-    axes.set_title(f"{cell['cell']}, {seeds} seed{'' if seeds == 1 else 's'}")
+    axes.set_title(f"{cell['cell']}, {count(seeds, 'seed')}")
     axes.set_xticks(range(len(lengths)), lengths)
     axes.set_yticks(range(len(trained)), [of_digits["digits"] for of_digits in trained])
     axes.tick_params(length=0)
@@ -245,10 +225,7 @@ def draw_accuracies(axes, cell, lengths):
 
 
 def draw_seconds(axes, cell, others):
-    """The seconds of training in the heat map's rows, and one line down for each of the others.
-
-    Returns the lines for the legend.
-    """
+    """The seconds of training, row by row; returns the lines of the others, for the legend."""
     seconds = [of_digits["seconds"] for of_digits in cell["trained"]]
     axes.plot(seconds, range(len(seconds)), "o-", color=BLUE)
     lines = []
@@ -268,12 +245,12 @@ def say_seconds(seconds):
 
 def title_little(little):
     """The title: the least training with which each cell adds every length."""
-    needed = []
-    for cell in little["cells"]:
-        for of_digits in cell["trained"]:
-            if of_digits["digits"] == cell["enough"]:
-                seconds = say_seconds(of_digits["seconds"])
-                needed.append(f"{cell['enough']} digits ({cell['cell']}, {seconds})")
+    needed = [
+        f"{cell['enough']} digits ({cell['cell']}, {say_seconds(of_digits['seconds'])})"
+        for cell in little["cells"]
+        for of_digits in cell["trained"]
+        if of_digits["digits"] == cell["enough"]
+    ]
     if not needed:
         return "Accuracy after training on short numbers"
     return (

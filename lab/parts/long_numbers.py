@@ -18,7 +18,6 @@ class LongNumbers(Part):
     counts: dict  # {digits: how many long-carry pairs}; 999...9 + 1 is added at each
 
     def __post_init__(self):
-        """Check the counts."""
         if not isinstance(self.counts, dict):
             raise SettingsError(f"counts must be {{digits: pairs}}, got {self.counts!r}")
         check_numbers("counts", [*self.counts, *self.counts.values()], 1)
@@ -39,15 +38,11 @@ class LongNumbers(Part):
     def page(self, result):
         """Published lengths, and a row for each length."""
         peers = [f"{digits} digits ({escape(name)})" for name, digits in result["peers"].items()]
-        rows = [
-            [
-                f"{test['digits']:,}",
-                f"{test['pairs']} {test['kind']}",
-                test["correct"],
-                f"{test['digits_per_second']:,.0f}",
-            ]
-            for test in result["tests"]
-        ]
+        rows = []
+        for test in result["tests"]:
+            pairs = f"{test['pairs']} {test['kind']}"
+            speed = f"{test['digits_per_second']:,.0f}"
+            rows.append([f"{test['digits']:,}", pairs, test["correct"], speed])
         return join(
             f"The adder is trained on pairs of {result['trained_at']} digits at most and reads "
             f"numbers in parts. Published neural adders reach {', '.join(peers)}.",

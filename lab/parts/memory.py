@@ -7,7 +7,7 @@ from lab import adders, measuring
 from lab.book import Part
 from lab.settings import check_at_least
 from lab.style import BLUE, COLOURS, GREEN, RED, WIDTH, add_legend
-from lab.words import escape, join, table
+from lab.words import count, escape, join, known, table
 
 PINK, ORANGE = COLOURS[3:5]
 
@@ -20,7 +20,6 @@ class Memory(Part):
     positions: int  # for which a carry must be remembered, at most
 
     def __post_init__(self):
-        """Check the number of positions."""
         check_at_least("positions", self.positions, 1)
 
     def submit(self, lab, name):
@@ -31,30 +30,29 @@ class Memory(Part):
 
     def result(self, name, done):
         """The margins: see `summarise`."""
-        return summarise(
-            {
-                group: [
-                    {"variant": variant, "seed": seed} | measured
-                    for (variant, seed), measured in of_group.items()
-                ]
-                for group, of_group in done.items()
-            }
-        )
+        groups = {}
+        for group, of_group in done.items():
+            groups[group] = [
+                {"variant": variant, "seed": seed} | measured
+                for (variant, seed), measured in of_group.items()
+            ]
+        return summarise(groups)
 
     def draw(self, figure, result):
         """The margin against the pairs that sum to nine, read in a row; a line an adder."""
         groups = result["groups"]
         figure.set_size_inches(WIDTH, 3.4 + 0.08 * len(groups))
         panels = figure.subplots(1, 2, sharey=True)
-        panels[0].set_title("must remember: a carry")
+        panels[0].set(title="must remember: a carry", ylabel="margin of the right digit, at worst")
         panels[1].set_title("must remember: no carry")
         failing = itertools.cycle((BLUE, RED, ORANGE, PINK))
-        lines = []
         holding = itertools.cycle(("--", ":", "-."))
+        lines = []
         for group in groups:
-            style = {"color": GREEN, "linestyle": next(holding), "linewidth": 1.5}
             if group["failed"]:
                 style = {"color": next(failing), "linewidth": 0.9}
+            else:
+                style = {"color": GREEN, "linestyle": next(holding), "linewidth": 1.5}
             for adder in group["adders"]:
                 panels[0].plot(adder["margins"]["carry"], **style)
                 panels[1].plot(adder["margins"]["none"], **style)
@@ -66,7 +64,6 @@ class Memory(Part):
             axes.axhspan(low, 0, color="black", alpha=0.06, linewidth=0)
             axes.set(xlim=(0, result["most"]), ylim=(low, high))
             axes.set_xlabel("pairs that sum to nine, read in a row\n(0: the pair before)")
-        panels[0].set_ylabel("margin of the right digit, at worst")
         if any(group["failed"] for group in groups):
             place = (0.98 * result["most"], low)
             panels[1].text(*place, "the memory has failed", ha="right", va="bottom")
@@ -78,11 +75,9 @@ class Memory(Part):
         rows = []
         for group in result["groups"]:
             failed = f"{group['failed']} of {len(group['adders'])}"
-            ends = dict.fromkeys([group["first"], group["last"]])
-            after = " to ".join(map(str, ends)) if group["failed"] else "never"
             least = group["least_margin"]
             margin = "" if least is None else f"{least:.2g}"
-            rows.append([escape(group["name"]), failed, after, margin])
+            rows.append([escape(group["name"]), failed, say_range(group), margin])
         return join(
             "Each adder reads a pair of digits that makes a carry, or none, and then the same "
             f"pair of digits that sum to nine, again and again, up to {result['most']} times: it "
@@ -90,55 +85,53 @@ class Memory(Part):
             "layer) less the best other's, for the worst start and the worst of the ten repeated "
             "pairs: all are tried. Where it is not above zero, the memory has failed. It is a "
             "margin that was seen; in a proof it is a bound for all states that can occur.",
-            table(["adders", "failed", "after", "least margin"], rows),
+            table(["adders", "failed", "at pair", "least margin"], rows),
         )
 
 
 def summarise(groups):
     """The entry of results.json, of {name: [a result of `measure_memory` an adder]}.
 
-    Returns {"title", "most": the greatest k, "groups": [{"name", "adders": those
-    results, "failed": how many have a "fails_at", "first", "last": the least and the greatest of
-    these or None, "least_margin": at any k}]}. None where there are no adders; those that do not
-    run are left out.
+    "most" is the number of pairs that sum to nine; of a group, "failed" is how many adders fail,
+    "first" and "last" are the least and the greatest "fails_at" or None. Adders that do not run
+    are left out; None where there are no others.
     """
     listed = []
     for name, measured in groups.items():
         adders = [adder for adder in measured if "left_out" not in adder]
-        if adders:
-            listed.append({"name": name, "adders": adders} | describe_memory(adders))
+        if not adders:
+            continue
+        fails_at = known(adder["fails_at"] for adder in adders)
+        least = [min(of_start) for adder in adders for of_start in adder["margins"].values()]
+        listed.append(
+            {
+                "name": name,
+                "adders": adders,
+                "failed": len(fails_at),
+                "first": min(fails_at, default=None),
+                "last": max(fails_at, default=None),
+                "least_margin": min(least),
+            }
+        )
     if not listed:
         return None
     most = len(listed[0]["adders"][0]["margins"]["carry"]) - 1
     return {"title": "How long an adder remembers a carry", "most": most, "groups": listed}
 
 
-def describe_memory(adders):
-    """When the adders of a group fail, and the least margin of them all."""
-    fails_at = [adder["fails_at"] for adder in adders if adder["fails_at"] is not None]
-    least = [min(of_start) for adder in adders for of_start in adder["margins"].values()]
-    return {
-        "failed": len(fails_at),
-        "first": min(fails_at, default=None),
-        "last": max(fails_at, default=None),
-        "least_margin": min(least),
-    }
-
-
-# --- The picture.
+def say_range(group):
+    """After how many pairs the adders of a group fail, as "2 to 3"."""
+    if not group["failed"]:
+        return "never"
+    return " to ".join(str(end) for end in dict.fromkeys([group["first"], group["last"]]))
 
 
 def say_memory(group):
     """A group in the legend: when its adders fail, or that they do not."""
-    count = len(group["adders"])
-    if not group["failed"]:
-        many = "" if count == 1 else "s"
-        least = f"{group['least_margin']:.1f}"
-        return f"{group['name']}, {count} adder{many}: margin {least} or more"
-    at = f"{group['first']} to {group['last']}"
-    if group["first"] == group["last"]:
-        at = group["first"]
-    return f"{group['name']}: {group['failed']} of {count} fail, at pair {at}"
+    adders = len(group["adders"])
+    if group["failed"]:
+        return f"{group['name']}: {group['failed']} of {adders} fail, at pair {say_range(group)}"
+    return f"{group['name']}, {count(adders, 'adder')}: margin {group['least_margin']:.1f} or more"
 
 
 def title_memory(groups):
@@ -146,14 +139,14 @@ def title_memory(groups):
     failing = [group for group in groups if group["failed"]]
     if not failing:
         return "None of these adders forgets a carry"
-    count = sum(group["failed"] for group in failing)
+    failed = sum(group["failed"] for group in failing)
     adders = sum(len(group["adders"]) for group in failing)
+    others = sum(len(group["adders"]) for group in groups) - adders
     last = max(group["last"] for group in failing)
     words = (
-        f"{count} of {adders} adders lose a carry, or invent one, within {last} pairs of digits "
+        f"{failed} of {adders} adders lose a carry, or invent one, within {last} pairs of digits "
         "that sum to nine"
     )
-    holding = [adder for group in groups if not group["failed"] for adder in group["adders"]]
-    if holding:
-        words += f";\nthe {len(holding)} adders of the other groups keep their margin"
+    if others:
+        words += f";\nthe {others} adders of the other groups keep their margin"
     return words

@@ -47,32 +47,32 @@ class Proof(Part):
             return None
         submitted = {}
         for group in sorted(self.adders, key=lambda group: group.layers, reverse=True):
-            submitted[group.label] = {
-                seed: submit_adder(lab, training)
-                for (_, seed), training in group.submit_trainings(lab, name).items()
-            }
-        shown = {}
-        for title, settings in self.beside.items():
-            if has_portrait(settings):
-                shown[title] = adders.submit_training(lab, settings, title)
+            submitted[group.label] = {}
+            for (_, seed), training in group.submit_trainings(lab, name).items():
+                submitted[group.label][seed] = {
+                    "training": training,
+                    "decision": adders.submit_decision(lab, training, say_training),
+                    "check": submit_check(lab, training, training.title),
+                }
+        shown = {
+            title: adders.submit_training(lab, settings, title)
+            for title, settings in self.beside.items()
+            if has_portrait(settings)
+        }
         for group in self.adders:
-            if submitted[group.label]:
-                first = next(iter(submitted[group.label].values()))
-                shown.setdefault(name_group(group), first["training"])
-        by_hand = {"adder": plain_adder(build_by_hand())}
-        shown[BY_HAND] = by_hand
+            for of_adder in submitted[group.label].values() if group.hidden == pt.HIDDEN else []:
+                shown.setdefault(name_group(group), of_adder["training"])
+        shown[BY_HAND] = by_hand = {"adder": plain_adder(build_by_hand())}
+        portraits = {}
+        for title, training in shown.items():
+            of_title = f"portrait of {title}"
+            portraits[title] = lab.submit(deciding.portray, training, title=of_title, seconds=0.5)
+        decision = lab.submit(deciding.decide_adder, by_hand, title=BY_HAND, seconds=0.3)
+        check = submit_check(lab, by_hand, BY_HAND)
         return {
             "adders": submitted,
-            "by_hand": {
-                "decision": lab.submit(deciding.decide_adder, by_hand, title=BY_HAND, seconds=0.3),
-                "check": submit_check(lab, by_hand, BY_HAND),
-            },
-            "portraits": {
-                title: lab.submit(
-                    deciding.portray, training, title=f"portrait of {title}", seconds=0.5
-                )
-                for title, training in shown.items()
-            },
+            "by_hand": {"decision": decision, "check": check},
+            "portraits": portraits,
         }
 
     def result(self, name, done):
@@ -83,10 +83,9 @@ class Proof(Part):
         groups = []
         decided = []
         for group in self.adders:
-            of_group = done["adders"][group.label]
-            runs = [describe_run(seed, **of_adder) for seed, of_adder in of_group.items()]
-            groups.append({"label": group.label, "runs": runs})
-            for seed, of_adder in of_group.items():
+            runs = []
+            for seed, of_adder in done["adders"][group.label].items():
+                runs.append(describe_run(seed, **of_adder))
                 told = {
                     "group": name_group(group),
                     "variant": group.label,
@@ -95,27 +94,30 @@ class Proof(Part):
                     "perfect": None,
                 }
                 decided.append(told | of_adder["decision"])
-        by_hand = done["by_hand"]
+            groups.append({"label": group.label, "runs": runs})
+        by_hand = done["by_hand"]["decision"] | say_check(done["by_hand"]["check"])
         size = sum(parameter.numel() for parameter in build_by_hand().parameters())
         return {
             "title": "Proven for every two numbers",
             "groups": groups,
-            "by_hand": by_hand["decision"] | say_check(by_hand["check"]) | {"parameters": size},
+            "by_hand": by_hand | {"parameters": size},
             "portraits": [{"name": title} | seen for title, seen in done["portraits"].items()],
             "decisions": decided,
         }
 
     def files(self, name, done):
         """The certificates of the adder set by hand and of the first proven one of each cell."""
-        certificates = {}
+        certificates = {"by_hand.npz": done["by_hand"]["check"]["certificate"]}
         for group in sorted(self.adders, key=lambda group: group.layers):
-            if group.hidden == pt.HIDDEN:
-                checks = [adder["check"] for adder in done["adders"][group.label].values()]
-                for certificate in known(check["certificate"] for check in checks):
-                    certificates.setdefault(f"proven_{group.cell.lower()}.npz", certificate)
-        for certificate in known([done["by_hand"]["check"]["certificate"]]):
-            certificates["by_hand.npz"] = certificate
-        return {place: bytes(certificate.tolist()) for place, certificate in certificates.items()}
+            place = f"proven_{group.cell.lower()}.npz"
+            for adder in done["adders"][group.label].values():
+                if group.hidden == pt.HIDDEN and certificates.get(place) is None:
+                    certificates[place] = adder["check"]["certificate"]
+        return {
+            place: bytes(certificate.tolist())
+            for place, certificate in certificates.items()
+            if certificate is not None
+        }
 
     def draw(self, figure, result):
         """For some adders the margin of each digit pair and carry, and states of real sums."""
@@ -129,13 +131,8 @@ class Proof(Part):
             draw_margins(no_carry, portrait["margins"][0], "no carry before")
             image = draw_margins(carry, portrait["margins"][1], "carry before")
             no_carry.set_ylabel("first digit")
-            style = {
-                "extend": "both",
-                "format": "{x:g}",
-                "label": "worst-case margin",
-                "shrink": 0.8,
-            }
-            row.colorbar(image, ax=carry, **style)
+            style = {"extend": "both", "format": "{x:g}", "shrink": 0.8}
+            row.colorbar(image, ax=carry, label="worst-case margin", **style)
             draw_states(plane, portrait)
 
     def page(self, result):
@@ -151,7 +148,7 @@ class Proof(Part):
             list_failures(result),
             "### The links of the proof",
             'From "this sum is correct" down to the processor, each link and how it is known:',
-            table(["link", "how it is known"], RESTS_ON),
+            table(["link", "how it is known"], RESTS_ON.items()),
             "Cai, Shin and Song (2017) proved that a trained recursive program interpreter "
             "generalises, Omlin and Giles (1996) that recurrent automata which they constructed "
             "hold for strings of any length. Another program checked a verifier's proof for "
@@ -160,15 +157,6 @@ class Proof(Part):
             "trained, the statement holds for every length, rounding is bounded in any order, "
             "and another program checks it.",
         )
-
-
-def submit_adder(lab, training):
-    """Submit the decision on an adder and the check of its proof."""
-    return {
-        "training": training,
-        "decision": adders.submit_decision(lab, training, say_training),
-        "check": submit_check(lab, training, training.title),
-    }
 
 
 def submit_check(lab, training, title):
@@ -198,13 +186,9 @@ def name_group(group):
 
 def describe_run(seed, training, decision, check):
     """An adder that was trained for the proof, in numbers."""
-    return {
-        "seed": seed,
-        "verdict": decision["verdict"],
-        "words": decision["words"],
-        "margin": decision["margin"],
-        "seconds": training["seconds"] + decision["seconds"],
-    } | say_check(check)
+    seconds = training["seconds"] + decision["seconds"]
+    kept = {key: decision[key] for key in ("verdict", "words", "margin")}
+    return {"seed": seed, "seconds": seconds} | kept | say_check(check)
 
 
 def say_check(check):
@@ -214,43 +198,31 @@ def say_check(check):
 
 def list_groups(groups):
     """A table of the adders, a row for each size."""
-    header = [
-        "cell, layers",
-        "proven",
-        "checked",
-        "least margin",
-        "least slack",
-        "seconds to train and decide",
-    ]
+    header = ["cell, layers", "proven", "checked", "least margin", "least slack"]
     rows = []
     for group in groups:
         runs = group["runs"]
         proven = sum(run["verdict"] == "proven" for run in runs)
-        rows.append(
-            [
-                escape(group["label"]),
-                f"{proven} of {len(runs)} seeds",
-                sum(run["checked"] for run in runs),
-                spread(known(run["margin"] for run in runs)),
-                spread(known(run["slack"] for run in runs)),
-                spread(run["seconds"] for run in runs),
-            ]
-        )
-    return table(header, rows)
+        words = [escape(group["label"]), f"{proven} of {len(runs)} seeds"]
+        words.append(sum(run["checked"] for run in runs))
+        for key in ("margin", "slack", "seconds"):
+            words.append(spread(known(run[key] for run in runs)))
+        rows.append(words)
+    return table([*header, "seconds to train and decide"], rows)
 
 
 def say_by_hand(by_hand):
     """The adder that was set by hand."""
-    checked = ", and its certificate (`figures/by_hand.npz`) is checked"
-    margin = (
-        "" if by_hand["margin"] is None else f", with a least margin of {by_hand['margin']:.3g}"
-    )
+    words = escape(by_hand["words"])
+    if by_hand["margin"] is not None:
+        words += f", with a least margin of {by_hand['margin']:.3g}"
+    if by_hand["checked"]:
+        words += ", and its certificate (`figures/by_hand.npz`) is checked"
     return (
         "**What are the learnt parameters for?** An adder must remember one bit. "
         f"`exact/by_hand.py` sets one by hand: a tanh RNN of three units, {by_hand['parameters']} "
-        "parameters in all, each explained. It is "
-        f"{escape(by_hand['words'])}{margin}{checked if by_hand['checked'] else ''}. In the "
-        "picture its states are two points."
+        f"parameters in all, each explained. It is {words}. In the picture its states are two "
+        "points."
     )
 
 
@@ -267,51 +239,40 @@ def list_failures(result):
     return "\n".join(lines)
 
 
-RESTS_ON = [
-    [
-        "Every sum is correct if in each of the 200 triples (two digits and a carry) the right "
-        "digit has the largest logit, from every state that can occur.",
-        "a theorem: induction over the digits (`exact/proof.py`)",
-    ],
-    [
-        "The interval bounds hold every state that can occur.",
+RESTS_ON = {
+    "Every sum is correct if in each of the 200 triples (two digits and a carry) the right digit "
+    "has the largest logit, from every state that can occur.": (
+        "a theorem: induction over the digits (`exact/proof.py`)"
+    ),
+    "The interval bounds hold every state that can occur.": (
         "a theorem, once a step leads from them into them: an inductive invariant (Jacoby, "
-        "Barrett, Katz 2020), by interval bound propagation (Gowal et al. 2018)",
-    ],
-    [
-        "A step leads into them, and every margin is positive in them.",
+        "Barrett, Katz 2020), by interval bound propagation (Gowal et al. 2018)"
+    ),
+    "A step leads into them, and every margin is positive in them.": (
         "checked by two programs: `exact.prove` in float64, `exact/check.py` in ball "
-        "arithmetic, which finds bounds of its own for what a gated cell keeps",
-    ],
-    [
-        "A float32 sum of n products is off by at most g_n of the absolute values, in any order.",
+        "arithmetic, which finds bounds of its own for what a gated cell keeps"
+    ),
+    "A float32 sum of n products is off by at most g_n of the absolute values, in any order.": (
         "a theorem (Higham 2002, section 3.1); that nothing overflows is checked by both "
-        "programs, underflow is allowed for",
-    ],
-    [
-        "A tanh, a sigmoid and the gates inside PyTorch's LSTM and GRU are off by little.",
+        "programs, underflow is allowed for"
+    ),
+    "A tanh, a sigmoid and the gates inside PyTorch's LSTM and GRU are off by little.": (
         "measured by a test (x86_64, AVX2; u = 2^-24): the tanh of our own loop by 3.0 u, 8 u "
-        "are allowed; gates by 1.5 u, 32 u are allowed; none passes 1",
-    ],
-    [
-        "A whole step in float32 stays within its allowance.",
+        "are allowed; gates by 1.5 u, 32 u are allowed; none passes 1"
+    ),
+    "A whole step in float32 stays within its allowance.": (
         "measured by a test on real sums: at worst 1.8% of it (RNN), 0.4% (GRU), 0.3% (LSTM); "
-        "adversarial adders end inside the bounds, too",
-    ],
-    [
-        "Chunks of a long number that are read at once meet within 1e-6.",
-        "by construction: `recurrence.py` reads a chunk again until they do",
-    ],
-    [
-        "The adder is a plain float32 `pt.Adder` in PyTorch's default modes.",
-        "checked by `exact/provable.py`, which refuses all else by name",
-    ],
-    [
-        "PyTorch and oneDNN compute each product and sum in IEEE 754 float32, on this and on "
-        "your processor; Python, NumPy and Arb are right; nobody replaced PyTorch's functions.",
-        "assumed",
-    ],
-]
+        "adversarial adders end inside the bounds, too"
+    ),
+    "Chunks of a long number that are read at once meet within 1e-6.": (
+        "by construction: `recurrence.py` reads a chunk again until they do"
+    ),
+    "The adder is a plain float32 `pt.Adder` in PyTorch's default modes.": (
+        "checked by `exact/provable.py`, which refuses all else by name"
+    ),
+    "PyTorch and oneDNN compute each product and sum in IEEE 754 float32, on this and on your "
+    "processor; Python, NumPy and Arb are right; nobody replaced PyTorch's functions.": "assumed",
+}
 
 
 # --- The picture.

@@ -10,6 +10,7 @@ from lab import adders, measuring
 from lab.book import Part
 from lab.settings import check_at_least, check_numbers
 from lab.style import WIDTH, add_legend, choose_colours
+from lab.words import count
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,6 @@ class Stress(Part):
     pairs: int  # of each
 
     def __post_init__(self):
-        """Check the numbers."""
         check_numbers("chains", self.chains, 0)
         check_at_least("pairs", self.pairs, 1)
 
@@ -32,10 +32,9 @@ class Stress(Part):
 
     def submit(self, lab, name):
         """Submit all adders to the same pairs, in one run."""
-        groups = {
-            label: list(group.submit_trainings(lab, label).values())
-            for label, group in self.of.items()
-        }
+        groups = {}
+        for label, group in self.of.items():
+            groups[label] = list(group.submit_trainings(lab, label).values())
         return lab.submit(
             measuring.stress,
             groups,
@@ -62,19 +61,16 @@ class Stress(Part):
         for adder, colour, style in zip(result["adders"], colours, styles, strict=False):
             curves = np.array(adder["accuracy"])
             median = np.median(curves, axis=0)
-            seeds = f"{len(curves)} seed{'s' if len(curves) > 1 else ''}"
+            seeds = count(len(curves), "seed")
             label = f"{adder['name']} ({seeds}): {median[-1]:.0%} at {chains[-1]}"
-            low = curves.min(axis=0)
-            high = curves.max(axis=0)
-            axes.fill_between(chains, low, high, color=colour, alpha=0.2, linewidth=0)
+            ends = (curves.min(axis=0), curves.max(axis=0))
+            axes.fill_between(chains, *ends, color=colour, alpha=0.2, linewidth=0)
             lines += axes.plot(chains, median, style, color=colour, clip_on=False, label=label)
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xticks(chains, chains)
-        axes.set(
-            xlim=(0, max(1, chains[-1])),
-            xlabel="longest carry chain in the pair (positions that a carry goes into)",
-            ylabel="accuracy (whole sums correct)",
-        )
+        axes.set_xlim(0, max(1, chains[-1]))
+        axes.set_xlabel("longest carry chain in the pair (positions that a carry goes into)")
+        axes.set_ylabel("accuracy (whole sums correct)")
         add_legend(figure, lines)
 
     def page(self, result):

@@ -48,10 +48,32 @@ def all_end_correct(runs):
     return all(ends_correct(run) for run in runs.values())
 
 
-def all_correct_from(runs, start, end, every):
+def all_correct_at(runs, start, end, every):
     """Whether each run is at 1.0 at each of these steps, `start` and `end` included."""
     steps = range(start, end + 1, every)
     return all(value_at(run, "accuracy", step) == 1.0 for run in runs.values() for step in steps)
+
+
+def all_correct_from(runs, start):
+    """Whether each run ends at 1.0 and is there at all its evaluations from `start` on."""
+    for run in runs.values():
+        late = [value_at(run, "accuracy", step) for step in run["steps"] if step >= start]
+        if not ends_correct(run) or any(accuracy != 1.0 for accuracy in late):
+            return False
+    return True
+
+
+def all_correct_in_a_row(runs, count):
+    """Whether each run is at 1.0 at so many evaluations in a row."""
+    for run in runs.values():
+        longest = 0
+        in_a_row = 0
+        for accuracy in run["accuracy"]:
+            in_a_row = in_a_row + 1 if accuracy == 1.0 else 0
+            longest = max(longest, in_a_row)
+        if longest < count:
+            return False
+    return True
 
 
 def loss_halves_after(runs, start):
@@ -66,10 +88,20 @@ def loss_halves_after(runs, start):
     return True
 
 
-def comes_first(runs, variant, level):
-    """Whether the run of `variant` is at `level` before each other; a tie is not first."""
-    others = [first_step(run, level) for value, run in runs.items() if value != variant]
-    return first_step(runs[variant], level) < min(others)
+def loss_stays_below(runs, start, most):
+    """Whether the loss of each run is at most `most` at each evaluation from `start` on."""
+    for run in runs.values():
+        losses = [value_at(run, "loss", step) for step in run["steps"] if step >= start]
+        if not losses or run["error"] is not None or None in losses or max(losses) > most:
+            return False
+    return True
+
+
+def comes_first(runs, variant, level, ties=False):
+    """Whether the run of `variant` is at `level` before each other, or with `ties` not after."""
+    step = first_step(runs[variant], level)
+    other = min(first_step(run, level) for value, run in runs.items() if value != variant)
+    return step < other or (ties and step == other < math.inf)
 
 
 def one_reaches_and_one_does_not(runs, reached, missed):
@@ -79,9 +111,22 @@ def one_reaches_and_one_does_not(runs, reached, missed):
     return one_reaches and one_misses
 
 
-def best_lies_between(runs, low, high, before):
-    """Whether a value from `low` to `high` is first at 1.0, alone or not, and before a step."""
-    steps = {value: first_step(run, 1.0) for value, run in runs.items()}
+def slowest_takes(runs, times, level):
+    """Whether the slowest run at `level` takes so many times the updates of the fastest one."""
+    updates = [1 + first_step(run, level) for run in runs.values()]
+    reached = [each for each in updates if each < math.inf]
+    return bool(reached) and max(reached) >= times * min(reached)
+
+
+def first_steps_within(runs, apart, level):
+    """Whether all runs reach `level`, and their first steps there are at most so far apart."""
+    steps = [first_step(run, level) for run in runs.values()]
+    return max(steps) < math.inf and max(steps) - min(steps) <= apart
+
+
+def best_lies_between(runs, low, high, before, level):
+    """Whether a value from `low` to `high` is first at `level`, alone or not, before a step."""
+    steps = {value: first_step(run, level) for value, run in runs.items()}
     best = min(steps.values())
     lies_between = any(low <= value <= high for value, step in steps.items() if step == best)
     return lies_between and best < before
@@ -94,6 +139,22 @@ def lowest_and_highest_miss(runs, level_of_lowest, level_of_highest):
     return lowest == highest == math.inf
 
 
+def lowest_misses_and_highest_is_late(runs, missed, level, after):
+    """Whether the lowest value never reaches `missed`, the highest `level` later than another.
+
+    `after` is the other one, to three digits.
+    """
+    (other,) = [run for value, run in runs.items() if f"{value:.3g}" == f"{after:.3g}"]
+    is_late = first_step(runs[max(runs)], level) > first_step(other, level)
+    return first_step(runs[min(runs)], missed) == math.inf and is_late
+
+
+def lowest_misses_and_highest_ends_below(runs, missed):
+    """Whether the lowest value never reaches `missed`, and the highest does not end at 1.0."""
+    lowest = first_step(runs[min(runs)], missed)
+    return lowest == math.inf and not ends_correct(runs[max(runs)])
+
+
 def all_add_numbers_of(runs, digits):
     """Whether each adder adds all pairs of so many digits right; None where that was not tested."""
     tests = [run.get("also_tested", {"digits": None}) for run in runs.values()]
@@ -103,18 +164,28 @@ def all_add_numbers_of(runs, digits):
 
 
 QUESTIONS = {
-    "all_reach": all_reach,
-    "all_end_correct": all_end_correct,
-    "all_correct_from": all_correct_from,
-    "loss_halves_after": loss_halves_after,
-    "comes_first": comes_first,
-    "one_reaches_and_one_does_not": one_reaches_and_one_does_not,
-    "best_lies_between": best_lies_between,
-    "lowest_and_highest_miss": lowest_and_highest_miss,
-    "all_add_numbers_of": all_add_numbers_of,
+    question.__name__: question
+    for question in (
+        all_reach,
+        all_end_correct,
+        all_correct_at,
+        all_correct_from,
+        all_correct_in_a_row,
+        loss_halves_after,
+        loss_stays_below,
+        comes_first,
+        one_reaches_and_one_does_not,
+        slowest_takes,
+        first_steps_within,
+        best_lies_between,
+        lowest_and_highest_miss,
+        lowest_misses_and_highest_is_late,
+        lowest_misses_and_highest_ends_below,
+        all_add_numbers_of,
+    )
 }
 
 
-def answer(claim, runs):
-    """The answer of one seed's `runs` to a claim of report.toml."""
-    return QUESTIONS[claim["question"]](runs, **claim.get("arguments", {}))
+def answer(reading, runs):
+    """The answer of one seed's `runs` to a reading of report.toml."""
+    return QUESTIONS[reading["question"]](runs, **reading.get("arguments", {}))

@@ -11,7 +11,6 @@ from lab.report.said import BASE, CURVES, ORIGINAL, REPORT, first_step_seen
 
 CONFIDENCE = 0.95
 LEVELS = (0.5, 0.9, 1.0)  # the accuracies whose first steps are given
-NUMBER_LEVEL = 0.9  # the one whose first step is placed among ours
 LEAST_LOSS = 0.03  # below it two pixels of the report's figures are the whole value
 
 # --- Claims.
@@ -27,24 +26,32 @@ def majority(yes, seeds):
     return sum(math.comb(seeds + 1, heads) for heads in range(yes + 1)) / 2 ** (seeds + 1)
 
 
-def verdict(answers):
-    """The verdict on a claim, from a yes or no of each seed; the page states this rule."""
-    probability = majority(sum(answers), len(answers))
-    if probability >= CONFIDENCE:
+def verdict(readings):
+    """The verdict on a claim, from its readings: for each a list of one yes or no a seed.
+
+    All true of most seeds: it holds; all of few: it does not hold. True of most in some readings
+    and not in others: it depends on the reading. Else it depends on the seed, or there are too few
+    seeds, if they agree.
+    """
+    shares = [majority(sum(answers), len(answers)) for answers in readings]
+    of_most = [share >= CONFIDENCE for share in shares]
+    if all(of_most):
         return "holds"
-    if probability <= 1 - CONFIDENCE:
+    if any(of_most):
+        return "depends on the reading"
+    if all(share <= 1 - CONFIDENCE for share in shares):
         return "does not hold"
-    return "depends on the seed" if len(set(answers)) > 1 else "too few seeds"
+    agree = all(len(set(answers)) == 1 for answers in readings)
+    return "too few seeds" if agree else "depends on the seed"
 
 
-def judge_claim(claim, answers, note=""):
-    """A claim of report.toml, judged by one answer a seed."""
+def judge_claim(claim, readings, note=""):
+    """A claim of report.toml, judged; `readings` are dicts of "asked", "answers" and "note"."""
     return {
         "claim": claim["claim"],
         "words": claim["words"],
-        "asked": claim["asked"],
-        "answers": answers,
-        "verdict": verdict(answers),
+        "readings": readings,
+        "verdict": verdict([reading["answers"] for reading in readings]),
         "note": note,
     }
 
@@ -52,8 +59,8 @@ def judge_claim(claim, answers, note=""):
 def judge(name, variants):
     """The claims on an experiment, judged by its variants; none if its settings differ.
 
-    A seed whose runs have no answer to a claim does not count there; a claim to which no seed has
-    one is left out.
+    A seed whose runs have no answer to a reading does not count there; a reading to which no seed
+    has one is left out, and a claim without readings, too.
     """
     if name not in REPORT or differences(name, variants):
         return []
@@ -63,10 +70,15 @@ def judge(name, variants):
     by_seed = [dict(zip(asked, runs, strict=True)) for runs in runs_by_seed(list(asked.values()))]
     claims = []
     for claim in said["claims"]:
-        answers = [answer(claim, runs) for runs in by_seed]
-        given = [each for each in answers if each is not None]
-        if given:
-            claims.append(judge_claim(claim, given, claim.get("note", "")))
+        readings = []
+        for reading in claim["readings"]:
+            answers = [answer(reading, runs) for runs in by_seed]
+            given = [each for each in answers if each is not None]
+            if given:
+                told = {"asked": reading["asked"], "note": reading.get("note", "")}
+                readings.append(told | {"answers": given})
+        if readings:
+            claims.append(judge_claim(claim, readings, claim.get("note", "")))
     return claims
 
 
@@ -123,6 +135,7 @@ def tally(claims):
         "holds": ("holds", "hold"),
         "does not hold": ("does not hold", "do not hold"),
         "depends on the seed": ("depends on the seed", "depend on the seed"),
+        "depends on the reading": ("depends on the reading", "depend on the reading"),
         "too few seeds": ("with too few seeds", "with too few seeds"),
     }
     verdicts = [claim["verdict"] for claim in claims]
@@ -146,26 +159,34 @@ def place_among(value, ours):
     return "within"
 
 
-def place_number(label, unit, ours, reports):
-    """A number of the report's by its place among ours, one a seed."""
+def place_number(label, kind, ours, reports):
+    """A number of the report's by its place among ours, one a seed.
+
+    Its `kind` is "loss", or "first step at 0.9" and the like. "by_chance" is the probability that
+    a number like ours lies outside: the share of our seeds that lie outside the range of the
+    others. A seed without others counts as outside.
+    """
     names = {"below": "lower", "above": "higher"}
-    if unit == "step":
+    if kind != "loss":
         names = {"below": "earlier", "above": "later"}
     place = place_among(reports, ours)
+    left_out = [(value, ours[:seed] + ours[seed + 1 :]) for seed, value in enumerate(ours)]
+    outside = [not others or place_among(value, others) != "within" for value, others in left_out]
     return {
         "label": label,
-        "unit": unit,
+        "kind": kind,
         "ours": ours,
         "reports": reports,
         "place": names.get(place, place),
+        "by_chance": sum(outside) / len(outside),
     }
 
 
 def place_numbers(name, variants):
-    """The report's numbers of an experiment among those of its variants, which have its settings.
+    """The report's numbers of an experiment among numbers of its variants, at its settings.
 
-    A list of what `place_number` makes: the losses that the report printed, where it did, else the
-    first step at 0.9 of each of its curves.
+    A list of dicts as `place_number` makes them: the losses that the report printed, where it did,
+    else the first step of each of its curves at each of LEVELS.
     """
     said = REPORT[name]
     numbers = []
@@ -173,36 +194,38 @@ def place_numbers(name, variants):
         curve = said["curves"].get(value_compared(said, variant))
         if curve is None:
             continue  # a value that the report did not try
-        if "losses_at" in said:
-            of_variant = place_losses(name, variant["runs"])
+        printed = CURVES[name].get("printed")
+        if printed:
+            of_variant = place_losses(printed["loss"], variant["runs"])
         else:
-            of_variant = place_first_step(curve, variant["runs"])
-        if variant["label"]:
-            for number in of_variant:
-                number["label"] = f"{variant['label']}: {number['label']}"
-        numbers += of_variant
+            of_variant = place_first_steps(curve, variant["runs"])
+        for number in of_variant:
+            whose = f"{variant['label']}: " if variant["label"] else ""
+            numbers.append(number | {"label": whose + number["label"]})
     return numbers
 
 
-def place_losses(name, runs):
-    """Some of the losses that the report printed, each among those of `runs` at that step."""
-    printed = dict(CURVES[name]["printed"]["loss"])
+def place_losses(printed, runs):
+    """The losses that the report printed, [[step, loss]], each among losses of `runs`."""
     numbers = []
-    for step in REPORT[name]["losses_at"]:
+    for step, loss in printed:
         losses = [value_at(run, "loss", step) for run in runs]
         # A run that broke off before counts as higher.
         ours = [math.inf if loss is None else loss for loss in losses]
-        numbers.append(place_number(f"loss at step {step}", "loss", ours, printed[step]))
+        numbers.append(place_number(f"loss at step {step}", "loss", ours, loss))
     return numbers
 
 
-def place_first_step(curve, runs):
-    """The first step at 0.9 of a curve of the report's among those of `runs`; [] if not seen."""
-    step = first_step_seen(curve, NUMBER_LEVEL)
-    if step is None:
-        return []
-    ours = [first_step(run, NUMBER_LEVEL) for run in runs]
-    return [place_number(f"first step at {NUMBER_LEVEL}", "step", ours, step)]
+def place_first_steps(curve, runs):
+    """The first steps of a curve of the report's that are seen, each among those of `runs`."""
+    numbers = []
+    for level in LEVELS:
+        step = first_step_seen(curve, level)
+        if step is not None:
+            kind = f"first step at {level}"
+            ours = [first_step(run, level) for run in runs]
+            numbers.append(place_number(kind, kind, ours, step))
+    return numbers
 
 
 def share_within(points, runs, curve):
@@ -333,6 +356,6 @@ def find_same_run(results, original):
     for result in results.values():
         for variant in result.get("variants", []):
             ours = variant["settings"]
-            if all(ours.get(field) == value for field, value in settings.items()):
+            if all(ours.get(field, value) == value for field, value in settings.items()):
                 same_runs += [run for run in variant["runs"] if run["seed"] == original["seed"]]
     return max(same_runs, key=lambda run: len(run["steps"]), default=None)
