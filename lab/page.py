@@ -101,7 +101,7 @@ def to_body(text, pictures):
     `pictures` has a digest for each: a picture that was drawn again is another one to the browser.
     """
     headings = TocExtension(slugify=lambda text, _: anchor(text))
-    body = markdown.markdown(text, extensions=["tables", "sane_lists", "md_in_html", headings])
+    body = markdown.markdown(text, extensions=["tables", "sane_lists", headings])
     for name, digest in pictures.items():
         file = f"{quote(name)}.png"
         body = body.replace(f'src="{file}"', f'src="{file}?{str(digest)[:12]}"')
